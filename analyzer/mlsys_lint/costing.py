@@ -1,0 +1,117 @@
+"""NodeViews -> NodeCosts: exact, expanded through a body, a plugin's estimate, or unsupported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from mlsys_lint.errors import UnknownSizeError
+from mlsys_lint.graph import Graph
+from mlsys_lint.operators import Entry
+from mlsys_lint.plugin_host import PluginHost
+from mlsys_lint.records import Declined, NodeCost, NodeStatus, NodeView, OpCost, Problem
+
+_CONTAINER_COST = OpCost(kernel_class="container")
+
+
+def cost_nodes(graph: Graph, host: PluginHost) -> tuple[tuple[NodeCost, ...], tuple[Problem, ...]]:
+    """The verdict on every node, by index, and what went wrong in plugins."""
+    problems: list[Problem] = []
+    costs = [_cost_node(node, host, problems) for node in graph.nodes]
+    return tuple(_settle_branches(costs)), tuple(problems)
+
+
+def _cost_node(node: NodeView, host: PluginHost, problems: list[Problem]) -> NodeCost:
+    if node.container:
+        return NodeCost(node=node, status=NodeStatus.EXPANDED, cost=_CONTAINER_COST)
+    entry = host.operators.find(node.domain, node.op_type, node.opset)
+    if entry is not None:
+        return _by_spec(node, entry, problems)
+    estimate = host.estimate_unknown(node)
+    if estimate is not None:
+        plugin, cost = estimate
+        return NodeCost(node=node, status=NodeStatus.ESTIMATED, cost=cost, plugin=plugin)
+    return NodeCost(
+        node=node,
+        status=NodeStatus.UNSUPPORTED,
+        reason=f"no plugin has a formula for {node.op} at opset {node.opset}",
+    )
+
+
+def _by_spec(node: NodeView, entry: Entry, problems: list[Problem]) -> NodeCost:
+    verdict = partial(NodeCost, node=node, plugin=entry.plugin, spec=entry.spec)
+    try:
+        cost: object = entry.spec.estimate(node)
+    except UnknownSizeError as error:
+        return verdict(status=NodeStatus.DECLINED, reason=str(error))
+    except Exception as error:  # noqa: BLE001  a plugin may raise anything
+        fault = f"{type(error).__name__}: {error}"
+    else:
+        if isinstance(cost, Declined):
+            return verdict(status=NodeStatus.DECLINED, reason=cost.reason)
+        if isinstance(cost, OpCost):
+            bounded = node.upper_bound
+            return verdict(status=NodeStatus.ESTIMATED if bounded else NodeStatus.EXACT, cost=cost)
+        fault = f"estimate must return OpCost or Declined, got {type(cost).__name__}"
+    problems.append(Problem(plugin=entry.plugin, stage="estimate", message=fault, node=node.index))
+    return verdict(status=NodeStatus.FAILED, reason=fault)
+
+
+def _settle_branches(costs: Sequence[NodeCost]) -> list[NodeCost]:
+    """Of an If whose condition is not known, count the dearer branch: by FLOPs, then bytes.
+
+    Innermost first, so that an outer If weighs what its inner ones really count. The other branch
+    stays listed with `repeat` 0.
+    """
+    settled = list(costs)
+    undecided = [one.node for one in costs if one.node.op_type == "If" and one.node.upper_bound]
+    members = _members(costs)
+    for owner in sorted(undecided, key=lambda node: node.scope.count("/"), reverse=True):
+        branches = members.get(owner.index, {})
+        if owner.container and len(branches) > 1:
+            dearest = max(branches, key=lambda scope: _weight(settled, members, branches[scope]))
+            for scope, indexes in branches.items():
+                if scope != dearest:
+                    _drop(settled, members, indexes)
+    return settled
+
+
+def _members(costs: Sequence[NodeCost]) -> dict[int, dict[str, list[int]]]:
+    """Owner -> scope -> indexes of the nodes right in that scope."""
+    members: dict[int, dict[str, list[int]]] = {}
+    for one in costs:
+        if one.node.owner is not None:
+            scopes = members.setdefault(one.node.owner, {})
+            scopes.setdefault(one.node.scope, []).append(one.node.index)
+    return members
+
+
+def _below(members: Mapping[int, Mapping[str, list[int]]], indexes: Iterable[int]) -> Iterator[int]:
+    for index in indexes:
+        yield index
+        for inner in members.get(index, {}).values():
+            yield from _below(members, inner)
+
+
+def _weight(
+    costs: Sequence[NodeCost],
+    members: Mapping[int, Mapping[str, list[int]]],
+    indexes: Iterable[int],
+) -> tuple[int, int]:
+    flops = moved = 0
+    for index in _below(members, indexes):
+        one = costs[index]
+        if one.cost is not None:
+            flops += one.cost.flops * one.node.repeat
+            moved += (one.cost.bytes_read + one.cost.bytes_written) * one.node.repeat
+    return flops, moved
+
+
+def _drop(
+    costs: list[NodeCost],
+    members: Mapping[int, Mapping[str, list[int]]],
+    indexes: Iterable[int],
+) -> None:
+    for index in _below(members, indexes):
+        costs[index] = replace(costs[index], node=replace(costs[index].node, repeat=0))

@@ -1,0 +1,118 @@
+"""Values by name, scope by scope, and their conversion into records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import onnx
+from onnx import AttributeProto
+
+from mlsys_lint import dtypes
+from mlsys_lint.records import Attribute, TensorInfo
+from mlsys_lint.worlds import World, shape_of, stored_world, tensor_type
+
+
+@dataclass(slots=True)
+class Value:
+    """A value while the graph is walked: its record and its two worlds (see worlds.py)."""
+
+    info: TensorInfo
+    main: World
+    alt: World | None = None
+
+
+@dataclass(slots=True)
+class Scope:
+    """Values visible in one graph; names that it does not hold are looked up outside."""
+
+    path: str
+    outer: Scope | None = None
+    values: dict[str, Value] = field(default_factory=dict)
+    captured: dict[int, TensorInfo] = field(default_factory=dict)
+    """Outer values that were read from within."""
+
+    def find(self, name: str) -> Value | None:
+        """The value of a name, and a note in every scope that it was fetched through."""
+        found = self.values.get(name)
+        if found is None and self.outer is not None:
+            found = self.outer.find(name)
+            if found is not None:
+                self.captured[found.info.uid] = found.info
+        return found
+
+    def names(self) -> set[str]:
+        """All names that are visible here."""
+        outer = self.outer.names() if self.outer is not None else set()
+        return outer | set(self.values)
+
+
+def describe(
+    name: str,
+    main: World,
+    alt: World | None,
+    uid: int,
+    *,
+    constant: bool = False,
+    origin: str | None = None,
+    stored_elements: int | None = None,
+) -> TensorInfo:
+    """The record of a value in its two worlds."""
+    tensor = tensor_type(main.type)
+    shape = shape_of(main.type)
+    bounded: frozenset[int] = frozenset()
+    if alt is not None and shape is not None:
+        pairs = zip(shape, shape_of(alt.type) or shape, strict=False)
+        bounded = frozenset(axis for axis, (one, other) in enumerate(pairs) if one != other)
+    return TensorInfo(
+        name=name,
+        dtype=dtypes.name_of(tensor.elem_type) if tensor is not None else None,
+        shape=shape,
+        bounded=bounded,
+        kind=kind_of(main.type),
+        uid=uid,
+        constant=constant,
+        origin=origin,
+        stored_elements=stored_elements,
+        value=main.array,
+    )
+
+
+def kind_of(kind: onnx.TypeProto | None) -> str:
+    """`tensor`, `sparse`, `sequence`, `optional` or `map`."""
+    which = kind.WhichOneof("value") if kind is not None else None
+    names = {
+        "sparse_tensor_type": "sparse",
+        "sequence_type": "sequence",
+        "optional_type": "optional",
+        "map_type": "map",
+    }
+    return names.get(which or "", "tensor")
+
+
+def attributes_of(node: onnx.NodeProto) -> Mapping[str, Attribute]:
+    """Attributes as plain values; graphs, types and references are left out."""
+    found = {one.name: value for one in node.attribute if (value := _plain(one)) is not None}
+    return MappingProxyType(found)
+
+
+def _plain(attribute: AttributeProto) -> Attribute | None:
+    convert = _CONVERSIONS.get(attribute.type)
+    return None if convert is None else convert(attribute)
+
+
+_CONVERSIONS: Final[Mapping[int, Callable[[AttributeProto], Attribute]]] = {
+    AttributeProto.INT: lambda one: one.i,
+    AttributeProto.FLOAT: lambda one: one.f,
+    AttributeProto.STRING: lambda one: one.s.decode("utf-8", "replace"),
+    AttributeProto.INTS: lambda one: tuple(one.ints),
+    AttributeProto.FLOATS: lambda one: tuple(one.floats),
+    AttributeProto.STRINGS: lambda one: tuple(
+        text.decode("utf-8", "replace") for text in one.strings
+    ),
+    AttributeProto.TENSOR: lambda one: describe(
+        one.name, stored_world(one.t), None, -1, constant=True
+    ),
+}

@@ -1,0 +1,436 @@
+"""The one pass over a model: each node in executable order, its bodies right after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import onnx
+
+from mlsys_lint.errors import ModelError, OptionError
+from mlsys_lint.graph.containers import Outcome, visit_function, visit_if, visit_loop, visit_scan
+from mlsys_lint.graph.functions import Body, Functions, schema_body
+from mlsys_lint.graph.ordering import topological_order
+from mlsys_lint.graph.scopes import Scope, Value, attributes_of, describe
+from mlsys_lint.graph.structure import Frame, Graph
+from mlsys_lint.inference import Inferred, infer, schema_of
+from mlsys_lint.loading import LoadedModel, imported_versions
+from mlsys_lint.operators import OperatorTable, normal_domain
+from mlsys_lint.records import NodeView, OperatorSpec, TensorInfo
+from mlsys_lint.shapes import Bindings, bind
+from mlsys_lint.worlds import World, is_static, shape_of, stored_world, take_value, tensor_type
+
+_NEVER_FOLDED: Final = frozenset(
+    {
+        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        *("Bernoulli", "Multinomial", "DequantizeLinear"),
+    }
+)
+"""Random results differ from run to run; runtimes keep QDQ pairs for their quantization rules."""
+_CONTROL_FLOW: Final = frozenset({"If", "Loop", "Scan"})
+_DEEPEST: Final = 64
+"""Nesting of bodies beyond which a file is taken for damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a node is visited: its scope's repeat count, owner and opset imports."""
+
+    repeat: int = 1
+    owner: int | None = None
+    opsets: Mapping[str, int]
+    depth: int = 0
+    calls: tuple[str, ...] = ()
+    declared: Mapping[str, onnx.TypeProto] = field(default_factory=dict)
+
+
+def build(model: LoadedModel, bindings: Bindings, table: OperatorTable) -> Graph:
+    """Walk a model with its sizes bound.
+
+    Raises:
+        ModelError: the graph is damaged (cycle, dangling value, endless function calls).
+        OptionError: a size or trip count names nothing in the model.
+    """
+    return _Walker(model, bindings, table).run()
+
+
+class _Walker:
+    def __init__(self, model: LoadedModel, bindings: Bindings, table: OperatorTable) -> None:
+        self.model = model
+        self.bindings = bindings
+        self.table = table
+        self.functions = Functions(model.proto.functions)
+        self.bound = bind(model.proto, bindings)
+        self.extents = _extents(bindings.dims)
+        self.views: dict[int, NodeView] = {}
+        self.visits: list[int] = []
+        self.frames: dict[str, Frame] = {}
+        self.used_trips: set[str] = set()
+        self._uid = 0
+        self._index = len(model.proto.graph.node)
+
+    def run(self) -> Graph:
+        proto = self.model.proto
+        scope = Scope("")
+        inputs = tuple(
+            self.put(scope, name, World(type=kind)) for name, kind in self.bound.types.items()
+        )
+        place = Place(opsets=self.model.opsets, declared=self._declared(proto.graph.value_info))
+        outputs = self.walk_graph(proto.graph, scope, place)
+        self._check_options(scope)
+        return Graph(
+            nodes=tuple(self.views[index] for index in sorted(self.views)),
+            visits=tuple(self.visits),
+            frames=self.frames,
+            inputs=tuple(value.info for value in inputs),
+            outputs=tuple(value.info for value in outputs if value is not None),
+            dims=self.bound.dims,
+        )
+
+    # -- values -----------------------------------------------------------------------------
+
+    def put(
+        self,
+        scope: Scope,
+        name: str,
+        main: World,
+        alt: World | None = None,
+        *,
+        constant: bool = False,
+        origin: str | None = None,
+        stored_elements: int | None = None,
+    ) -> Value:
+        """A new value in a scope."""
+        self._uid += 1
+        info = describe(
+            name,
+            main,
+            alt,
+            self._uid,
+            constant=constant,
+            origin=origin,
+            stored_elements=stored_elements,
+        )
+        value = Value(info, main, alt)
+        if name:
+            scope.values[name] = value
+        return value
+
+    def _put_initializers(self, graph: onnx.GraphProto, scope: Scope) -> None:
+        for tensor in graph.initializer:
+            self.put(
+                scope,
+                tensor.name,
+                stored_world(tensor),
+                constant=True,
+                origin=f"{scope.path}/{tensor.name}",
+            )
+        for sparse in graph.sparse_initializer:
+            dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
+            world = World(type=stored_world(dense).type)
+            count = sparse.values.dims[0] if sparse.values.dims else 0
+            self.put(
+                scope,
+                sparse.values.name,
+                world,
+                constant=True,
+                origin=f"{scope.path}/{sparse.values.name}",
+                stored_elements=count,
+            )
+
+    def _declared(self, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, onnx.TypeProto]:
+        """Types that the file declares, their symbols bound; used where nothing else is known."""
+        found = {}
+        for info in infos:
+            kind = onnx.TypeProto()
+            kind.CopyFrom(info.type)
+            tensor = tensor_type(kind)
+            for dim in tensor.shape.dim if tensor is not None else ():
+                if dim.dim_param in self.bound.symbols:
+                    dim.dim_value = self.bound.symbols[dim.dim_param]
+            found[info.name] = kind
+        return found
+
+    # -- graphs -----------------------------------------------------------------------------
+
+    def walk_graph(self, graph: onnx.GraphProto, scope: Scope, place: Place) -> list[Value | None]:
+        """Visit a graph's nodes; return its outputs."""
+        self._put_initializers(graph, scope)
+        declared = dict(place.declared) | self._declared(graph.value_info)
+        declared |= self._declared(graph.output)
+        return self.walk_nodes(
+            tuple(graph.node),
+            [value.name for value in graph.output],
+            scope,
+            replace(place, declared=declared),
+        )
+
+    def walk_nodes(
+        self,
+        nodes: Sequence[onnx.NodeProto],
+        outputs: Sequence[str],
+        scope: Scope,
+        place: Place,
+    ) -> list[Value | None]:
+        """Visit nodes in executable order; return the values with the names of the outputs."""
+        if place.depth > _DEEPEST:
+            raise ModelError(f"{self.model.path}: bodies are nested more than {_DEEPEST} deep")
+        where = f"{self.model.path}{': ' + scope.path if scope.path else ''}"
+        order = topological_order(nodes, scope.names(), where)
+        first = 0 if not scope.path else self._reserve(len(nodes))
+        for position in order:
+            self._visit(nodes[position], first + position, scope, place)
+        results = [scope.find(name) for name in outputs]
+        missing = [name for name, value in zip(outputs, results, strict=True) if value is None]
+        if missing and not scope.path:
+            raise ModelError(f"{where}: nothing writes the graph output {missing[0]!r}")
+        self.frames[scope.path] = Frame(
+            order=tuple(first + position for position in order),
+            outputs=tuple(value.info.uid for value in results if value is not None),
+        )
+        return results
+
+    def _reserve(self, count: int) -> int:
+        self._index += count
+        return self._index - count
+
+    def mark(self) -> tuple[int, int, int]:
+        """A point to which `rewind` can return when a body must be walked again."""
+        return self._index, len(self.visits), self._uid
+
+    def rewind(self, mark: tuple[int, int, int]) -> None:
+        """Forget the nodes visited since the mark."""
+        self._index, kept, self._uid = mark
+        for index in self.visits[kept:]:
+            del self.views[index]
+        del self.visits[kept:]
+
+    # -- nodes ------------------------------------------------------------------------------
+
+    def _visit(self, node: onnx.NodeProto, index: int, scope: Scope, place: Place) -> None:
+        domain = normal_domain(node.domain)
+        opset = place.opsets.get(domain, 1)
+        self.visits.append(index)
+        inputs = [scope.find(name) if name else None for name in node.input]
+        entry = self.table.find(domain, node.op_type, opset)
+        spec = entry.spec if entry else None
+        visiting = Visiting(
+            node=node,
+            index=index,
+            scope=scope,
+            place=place,
+            opset=opset,
+            domain=domain,
+            inputs=inputs,
+            spec=spec,
+        )
+        outcome = self._contained(visiting) or self._plain(visiting)
+        self.views[index] = self._view(visiting, outcome)
+
+    def _contained(self, at: Visiting) -> Outcome | None:
+        """Walk the bodies of a node whose cost is theirs; None for any other node."""
+        if at.domain == "" and at.node.op_type in _CONTROL_FLOW:
+            visit = {"If": visit_if, "Loop": visit_loop, "Scan": visit_scan}[at.node.op_type]
+            return visit(self, at)
+        body = self.functions.find(at.node)
+        if body is None and at.spec is None:
+            types = [value.main.type if value else None for value in at.inputs]
+            body = schema_body(at.node, at.opset, types)
+        if body is None:
+            return None
+        key = f"{at.domain}::{body.name}"
+        if key in at.place.calls:
+            raise ModelError(f"{self.model.path}: function {key} calls itself")
+        return visit_function(self, at, body, key)
+
+    def imports_of(self, body: Body, place: Place) -> Mapping[str, int]:
+        """Opsets that a function's body is written for."""
+        return {**place.opsets, **imported_versions(body.imports)}
+
+    def _plain(self, at: Visiting) -> Outcome:
+        if at.domain == "" and at.node.op_type == "Constant":
+            return self._constant(at)
+        inferred = self.infer(at)
+        self._fall_back_on_declared(at.node, inferred, at.place)
+        known = [value for value in at.inputs if value is not None]
+        constant = (
+            bool(known)
+            and at.node.op_type not in _NEVER_FOLDED
+            and all(value.info.constant for value in known)
+        )
+        filled = constant and at.node.op_type == "ConstantOfShape"
+        outputs = self.put_outputs(
+            at, inferred.main, inferred.alt, constant=constant, filled=filled
+        )
+        return Outcome(outputs=outputs, notes=tuple(inferred.notes))
+
+    def infer(self, at: Visiting) -> Inferred:
+        """Output types of a node by onnx and the plugin that serves it."""
+        alts: list[World | None] | None = None
+        if any(value is not None and value.alt is not None for value in at.inputs):
+            alts = [(value.alt or value.main) if value else None for value in at.inputs]
+        return infer(
+            at.node,
+            [value.main if value else None for value in at.inputs],
+            alts,
+            spec=at.spec,
+            opset=at.opset,
+            opsets=at.place.opsets,
+            extents=self.extents,
+        )
+
+    def put_outputs(
+        self,
+        at: Visiting,
+        mains: Sequence[World],
+        alts: Sequence[World] | None = None,
+        *,
+        constant: bool = False,
+        filled: bool = False,
+    ) -> list[TensorInfo | None]:
+        """Enter a node's outputs into its scope."""
+        outputs: list[TensorInfo | None] = []
+        for position, (name, main) in enumerate(zip(at.node.output, mains, strict=False)):
+            if not name:
+                outputs.append(None)
+                continue
+            origin = f"{at.scope.path}/{name}" if filled else None
+            alt = alts[position] if alts else None
+            value = self.put(at.scope, name, main, alt, constant=constant, origin=origin)
+            outputs.append(value.info)
+        return outputs
+
+    def _constant(self, at: Visiting) -> Outcome:
+        world, stored = _constant_world(at.node)
+        name = at.node.output[0] if at.node.output else ""
+        value = self.put(
+            at.scope,
+            name,
+            world,
+            constant=True,
+            origin=f"{at.scope.path}/{name}",
+            stored_elements=stored,
+        )
+        return Outcome(outputs=[value.info])
+
+    def _fall_back_on_declared(
+        self, node: onnx.NodeProto, inferred: Inferred, place: Place
+    ) -> None:
+        for name, world in zip(node.output, inferred.main, strict=True):
+            declared = place.declared.get(name) if name else None
+            if declared is None or is_static(world.type) or tensor_type(declared) is None:
+                continue
+            if world.type is None or shape_of(world.type) is None or is_static(declared):
+                world.type = declared
+                inferred.notes.append(f"type of {name!r} as declared in the file")
+
+    def _view(self, at: Visiting, outcome: Outcome) -> NodeView:
+        node, known = at.node, [value.info for value in at.inputs if value is not None]
+        own = {info.uid for info in known}
+        outputs = [info for info in outcome.outputs if info is not None]
+        data_dependent = any(info.bounded for info in [*known, *outputs])
+        notes = outcome.notes
+        if data_dependent:
+            notes += ("data-dependent sizes are counted at their maximum",)
+        return NodeView(
+            index=at.index,
+            name=node.name,
+            domain=at.domain,
+            op_type=node.op_type,
+            opset=at.opset,
+            since_version=_since_version(at),
+            inputs=tuple(value.info if value else None for value in at.inputs),
+            outputs=tuple(outcome.outputs),
+            implicit=tuple(
+                info for uid, info in sorted(outcome.captured.items()) if uid not in own
+            ),
+            attributes=attributes_of(node),
+            scope=at.scope.path,
+            repeat=at.place.repeat,
+            owner=at.place.owner,
+            container=outcome.container,
+            upper_bound=outcome.upper_bound or data_dependent,
+            lower_bound=outcome.lower_bound,
+            assumptions=notes,
+        )
+
+    # -- options ----------------------------------------------------------------------------
+
+    def trips_given(self, node: onnx.NodeProto, index: int) -> int | None:
+        """Trip count that the user gave for a loop, by index or name."""
+        for key in (str(index), node.name):
+            if key and key in self.bindings.trips:
+                self.used_trips.add(key)
+                return self.bindings.trips[key]
+        return None
+
+    def _check_options(self, scope: Scope) -> None:
+        if not self.bindings.strict:
+            return
+        produced = {info.name for view in self.views.values() for info in view.outputs if info}
+        for key in self.bound.unused:
+            if key.rpartition(":")[0] not in produced | set(scope.values):
+                known = ", ".join(one.name for one in self.bound.dims) or "none"
+                raise OptionError(
+                    f"--dim {key}: {self.model.path} has no such dynamic dimension; it has: {known}"
+                )
+        if unused := sorted(set(self.bindings.trips) - self.used_trips):
+            raise OptionError(
+                f"--trip-count {unused[0]}: no Loop of unknown trip count has this index or name"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visiting:
+    """A node on its visit."""
+
+    node: onnx.NodeProto
+    index: int
+    scope: Scope
+    place: Place
+    opset: int
+    domain: str
+    inputs: list[Value | None]
+    spec: OperatorSpec | None
+
+
+def _extents(dims: Mapping[str, int]) -> dict[tuple[str, int], int]:
+    found = {}
+    for key, size in dims.items():
+        name, _, axis = key.rpartition(":")
+        if name and axis.isdecimal():
+            found[name, int(axis)] = size
+    return found
+
+
+def _constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:
+    """Type (and small value) of a Constant node, and stored elements if it is sparse."""
+    attribute = next(
+        (one for one in node.attribute if one.name.startswith(("value", "sparse"))), None
+    )
+    if attribute is None:
+        return World(), None
+    if attribute.name == "value":
+        return stored_world(attribute.t), None
+    if attribute.name == "sparse_value":
+        sparse = attribute.sparse_tensor
+        dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
+        return World(type=stored_world(dense).type), sum(sparse.values.dims)
+    import numpy as np
+
+    value = onnx.helper.get_attribute_value(attribute)
+    if attribute.name.startswith("value_string"):
+        shape = (len(value),) if attribute.name.endswith("s") else ()
+        return World(type=onnx.helper.make_tensor_type_proto(onnx.TensorProto.STRING, shape)), None
+    world = World()
+    dtype = np.float32 if attribute.name.startswith("value_float") else np.int64
+    take_value(world, np.asarray(value, dtype))
+    return world, None
+
+
+def _since_version(at: Visiting) -> int | None:
+    try:
+        return schema_of(at.domain, at.node.op_type, at.opset).since_version
+    except onnx.defs.SchemaError:
+        return at.spec.since_version if at.spec else None

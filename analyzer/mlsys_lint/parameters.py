@@ -1,0 +1,93 @@
+"""Which stored tensors are parameters: constants that feed data, not shapes (README, conventions)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlsys_lint import dtypes
+from mlsys_lint.errors import UnknownSizeError
+from mlsys_lint.graph import Graph
+from mlsys_lint.records import NodeCost, TensorInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A stored tensor that feeds data; `elements` are logical weights, `nbytes` as stored."""
+
+    origin: str
+    dtype: str
+    elements: int
+    nbytes: int
+
+
+def find_parameters(
+    graph: Graph, costs: Sequence[NodeCost]
+) -> tuple[dict[str, Parameter], dict[int, int]]:
+    """Parameters by origin, and their elements by the first node that reads them.
+
+    A constant counts when some operator reads it as data: not as a shape, axis or index, and not
+    to compute one (an addend of shape arithmetic is none). Scalars (rank 0) are none.
+    """
+    data = _data_values(graph, costs)
+    found: dict[str, Parameter] = {}
+    by_node: dict[int, int] = {}
+    for index in graph.visits:
+        for position, tensor in enumerate(costs[index].node.inputs):
+            if tensor is None or tensor.origin is None or tensor.uid not in data:
+                continue
+            if tensor.origin not in found and (one := _parameter(tensor, costs[index], position)):
+                found[tensor.origin] = one
+                by_node[index] = by_node.get(index, 0) + one.elements
+    return found, by_node
+
+
+def _parameter(tensor: TensorInfo, reader: NodeCost, position: int) -> Parameter | None:
+    try:
+        elements, dtype = tensor.numel, tensor.type_name
+        if not tensor.dims:
+            return None
+        stored = elements if tensor.stored_elements is None else tensor.stored_elements
+        nbytes = dtypes.stored_bytes(dtype, stored)
+        if reader.spec is not None and reader.spec.elements is not None:
+            stored = reader.spec.elements(reader.node, position)
+    except UnknownSizeError:
+        return None
+    return Parameter(origin=tensor.origin or "", dtype=dtype, elements=stored, nbytes=nbytes)
+
+
+def _data_values(graph: Graph, costs: Sequence[NodeCost]) -> set[int]:
+    """Uids of the values that reach data: consumers before producers, in one pass."""
+    read = {
+        tensor.uid
+        for one in costs
+        for tensor in (*one.node.inputs, *one.node.implicit)
+        if tensor is not None
+    }
+    data = {uid for frame in graph.frames.values() for uid in frame.outputs}
+    for index in reversed(graph.visits):
+        one = costs[index]
+        results = [tensor for tensor in one.node.outputs if tensor is not None]
+        unread = not any(tensor.uid in read for tensor in results)
+        if unread or any(tensor.uid in data for tensor in results):
+            data.update(_data_inputs(one))
+    return data
+
+
+def _data_inputs(one: NodeCost) -> Iterable[int]:
+    if one.node.container and one.node.op_type not in ("Loop", "Scan"):
+        return  # the nodes of the body read the same values
+    skipped = one.spec.shape_inputs if one.spec is not None else ()
+    if one.node.container and one.node.op_type == "Loop":
+        skipped = (0, 1)  # trip count and condition
+    for position, tensor in enumerate(one.node.inputs):
+        if tensor is not None and position not in skipped:
+            yield tensor.uid
+
+
+def by_dtype(parameters: Iterable[Parameter]) -> Mapping[str, int]:
+    """Elements by stored type, largest first."""
+    counts: dict[str, int] = {}
+    for one in parameters:
+        counts[one.dtype] = counts.get(one.dtype, 0) + one.elements
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

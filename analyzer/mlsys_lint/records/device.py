@@ -1,0 +1,212 @@
+"""Values that describe hardware, runtimes and the place of a kernel on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypeAlias
+
+from mlsys_lint.records.graph import NodeCost, OpCost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A quantity that is not known exactly: `floor <= low <= expected <= high`.
+
+    `low` to `high` is meant to hold the truth in 80 % of cases; `floor` can't be beaten.
+    """
+
+    floor: float
+    low: float
+    expected: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.floor <= self.low <= self.expected <= self.high:
+            raise ValueError(f"an interval must be ordered, got {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number with where it comes from.
+
+    `status` is spec, measured, derived, approximation or unverified; `low` and `high` give the
+    range of an approximation, and equal `value` otherwise.
+    """
+
+    value: float
+    low: float
+    high: float
+    source: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """Dense rate of one engine for one data type.
+
+    Attributes:
+        engine: `matrix`, `vector` or `special`.
+        dtype: Short name: `fp32`, `bf16`, `tf32`, `int8`.
+        accumulate: Type of the accumulator, `""` when the source does not say.
+        dense: FLOP/s (1 FMA = 2), without structured sparsity.
+        hard: Rate that can't be exceeded: at maximum clock, for floors.
+    """
+
+    engine: str
+    dtype: str
+    accumulate: str = ""
+    dense: Figure
+    hard: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLevel:
+    """One level of the memory hierarchy; `dram` is the last and mandatory.
+
+    `bandwidth` is in bytes/s (1e9 = 1 GB/s), `hard_bandwidth` what it can't exceed.
+    `capacity_bytes` is None where no source was found.
+    """
+
+    level: str
+    managed: str = "hardware"
+    capacity_bytes: int | None = None
+    bandwidth: Figure | None = None
+    hard_bandwidth: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiency:
+    """Sustained fraction of a roof for a kernel class: pessimistic, typical, optimistic."""
+
+    low: float
+    typ: float
+    high: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProfile:
+    """Everything known about one device; see README, devices, for the file format.
+
+    Attributes:
+        kind: `cpu`, `gpu`, `tpu` or `npu`.
+        threads: Worker threads that the peaks stand for (CPUs); None where it means nothing.
+        peaks: By (engine, dtype); of several accumulators the one that runtimes use by default.
+        memory: Fastest to slowest, `dram` last.
+        launch_s: Cost of starting one kernel, by mode (`stream`, `eager`, `graph`, `dispatch`).
+        asynchronous: The host queues kernels while the device runs: the larger total wins.
+        efficiency: By kernel class or group; `default` for the rest.
+        vector_lanes: fp32 lanes of the SIMD unit (CPUs), which is the runtime's channel block.
+        units: Cores, SMs or cores of a chip.
+        links: Bytes/s in one direction by name.
+        sources: Source key -> citation.
+    """
+
+    id: str
+    name: str
+    vendor: str
+    kind: str
+    runtime: str = "none"
+    scope: str = "card"
+    software_devices: int = 1
+    threads: int | None = None
+    units: int | None = None
+    vector_lanes: int | None = None
+    year: int | None = None
+    peaks: Mapping[tuple[str, str], Peak]
+    memory: tuple[MemoryLevel, ...]
+    launch_s: Mapping[str, Figure] = field(default_factory=lambda: MappingProxyType({}))
+    asynchronous: bool = False
+    efficiency: Mapping[str, Efficiency] = field(default_factory=lambda: MappingProxyType({}))
+    links: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    power_w: float | None = None
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    notes: str = ""
+    calibrated: bool = False
+
+    @property
+    def dram(self) -> MemoryLevel:
+        """The slowest level, which holds the model."""
+        return self.memory[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEntry:
+    """A device that a plugin offers: parsed only when it is asked for."""
+
+    id: str
+    name: str
+    vendor: str
+    kind: str
+    load: Callable[[], DeviceProfile]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """Nodes that a runtime executes as one; its bytes exclude what stays inside."""
+
+    nodes: tuple[int, ...]
+    cost: OpCost
+    kernel_class: str
+    dtype: str | None
+    repeat: int = 1
+    weights: tuple[tuple[str, int], ...] = ()
+    """(identity, bytes) of each constant it reads: loaded once a run, whoever shares it."""
+    certain: bool = True
+    """False where data decide whether, how often or at what size it runs."""
+
+
+FuseNodes: TypeAlias = Callable[[Sequence[NodeCost], frozenset[int]], tuple[Kernel, ...]]
+"""(costed nodes in execution order, uids of all scopes' results) -> executed kernels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """How a runtime turns nodes into kernels and buffers.
+
+    Attributes:
+        fuse: How nodes become kernels; `mlsys_lint.fusion` has the parts.
+        in_place: (domain, op_type) -> (input, output) positions that may share a buffer when the
+            input dies there.
+        algorithmic_gain: Kernel class -> factor by which its algorithms may undercut the direct
+            MAC count (Winograd), for floors; `sources` says where it comes from.
+        fast_math: Stored dtype -> type that contractions run in by default (fp32 -> tf32 on CUDA).
+        base_bytes: Memory of the runtime itself, (low, expected, high).
+        weight_copies: Copies of the weights that it holds at its height, (low, expected, high).
+        activation_slack: Memory held for activations over their peak, (low, expected, high).
+        version: The release whose behaviour is followed; None where there is none.
+    """
+
+    name: str
+    fuse: FuseNodes
+    in_place: Mapping[tuple[str, str], tuple[tuple[int, int], ...]]
+    algorithmic_gain: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    fast_math: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    base_bytes: tuple[int, int, int] = (0, 0, 0)
+    weight_copies: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    activation_slack: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    version: str | None = None
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a kernel stands under the nominal roofs of a device.
+
+    Attributes:
+        engine: Engine that does most of its arithmetic.
+        dtype: Short name of the type whose roof it stands under.
+        intensity: FLOPs per byte; None when it moves nothing.
+        ridge: Peak / DRAM bandwidth, for its engine and type; None without a peak.
+        attainable_flop_per_s: min(peak, intensity * bandwidth).
+        bound: `matrix`, `vector`, `special`, `memory` or `none` (no work at all).
+    """
+
+    engine: str
+    dtype: str
+    intensity: float | None
+    ridge: float | None
+    attainable_flop_per_s: float | None
+    bound: str

@@ -1,0 +1,1 @@
+"""mlsys-lint's own plugins: ordinary clients of the public API."""
