@@ -25,6 +25,8 @@ from mlsys_lint.records import (
     NodeCost,
     Problem,
     Runtime,
+    TensorInfo,
+    ValidationReport,
 )
 from mlsys_lint.roofline import contraction_peak, ridge
 from mlsys_lint.shapes import Bindings
@@ -44,6 +46,17 @@ class CheckOptions:
     """`latency` in seconds and `memory` in bytes."""
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How `validate` runs a model; see measure.measure."""
+
+    provider: str = "cpu"
+    threads: int = 1
+    runs: int | None = None
+    arrays: Path | None = None
+    timeout_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +87,42 @@ def check(
     analysis = analyse(model, host, options.bindings)
     progress("predicting")
     return report(analysis, host, options)
+
+
+def validate(
+    path: Path,
+    host: PluginHost,
+    options: CheckOptions,
+    run: RunOptions,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ValidationReport:
+    """Run a model in ONNX Runtime and compare with the prediction of `check`.
+
+    Raises:
+        MlsysLintError: the model can't be analysed or run, or the provider is not there.
+    """
+    from mlsys_lint.measure import measure
+    from mlsys_lint.validation import compare
+
+    model = load(path)
+    analysis = analyse(model, host, options.bindings)
+    predicted = report(analysis, host, options)
+    measurement = measure(
+        path,
+        proto=model.proto,
+        shapes={tensor.name: tensor.dims for tensor in analysis.graph.inputs if _fixed(tensor)},
+        provider=run.provider,
+        threads=run.threads,
+        runs=run.runs,
+        inputs=run.arrays,
+        timeout_s=run.timeout_s,
+        progress=progress,
+    )
+    return compare(predicted, measurement)
+
+
+def _fixed(tensor: TensorInfo) -> bool:
+    return tensor.shape is not None and None not in tensor.shape
 
 
 def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysis:

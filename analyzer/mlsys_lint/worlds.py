@@ -137,6 +137,8 @@ def settle_maxima(
         tensor = tensor_type(world.type)
         if world.type is None or tensor is None:
             continue
+        if all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+            continue
         twin = onnx.TypeProto()
         twin.CopyFrom(world.type)
         dims = zip(tensor.shape.dim, tensor_type(twin).shape.dim, strict=True)

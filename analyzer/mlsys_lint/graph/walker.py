@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import onnx
 
 from mlsys_lint.errors import ModelError, OptionError
-from mlsys_lint.graph.containers import Outcome, visit_function, visit_if, visit_loop, visit_scan
+from mlsys_lint.graph.containers import visit_function, visit_if, visit_loop, visit_scan
 from mlsys_lint.graph.functions import Body, Functions, schema_body
 from mlsys_lint.graph.ordering import topological_order
-from mlsys_lint.graph.scopes import Scope, Value, attributes_of, describe
+from mlsys_lint.graph.scopes import Scope, Value
+from mlsys_lint.graph.store import ValueStore, declared_types
 from mlsys_lint.graph.structure import Frame, Graph
-from mlsys_lint.inference import Inferred, infer, schema_of
+from mlsys_lint.graph.visit import Outcome, Place, Visiting, view_of
+from mlsys_lint.inference import Inferred, infer
 from mlsys_lint.loading import LoadedModel, imported_versions
 from mlsys_lint.operators import OperatorTable, normal_domain
-from mlsys_lint.records import NodeView, OperatorSpec, TensorInfo
+from mlsys_lint.records import NodeView
 from mlsys_lint.shapes import Bindings, bind
-from mlsys_lint.worlds import World, is_static, shape_of, stored_world, take_value, tensor_type
+from mlsys_lint.worlds import World, is_static, shape_of, tensor_type
 
 _NEVER_FOLDED: Final = frozenset(
     {
@@ -31,18 +33,6 @@ _NEVER_FOLDED: Final = frozenset(
 _CONTROL_FLOW: Final = frozenset({"If", "Loop", "Scan"})
 _DEEPEST: Final = 64
 """Nesting of bodies beyond which a file is taken for damaged."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a node is visited: its scope's repeat count, owner and opset imports."""
-
-    repeat: int = 1
-    owner: int | None = None
-    opsets: Mapping[str, int]
-    depth: int = 0
-    calls: tuple[str, ...] = ()
-    declared: Mapping[str, onnx.TypeProto] = field(default_factory=dict)
 
 
 def build(model: LoadedModel, bindings: Bindings, table: OperatorTable) -> Graph:
@@ -67,16 +57,19 @@ class _Walker:
         self.visits: list[int] = []
         self.frames: dict[str, Frame] = {}
         self.used_trips: set[str] = set()
-        self._uid = 0
+        self.store = ValueStore()
         self._index = len(model.proto.graph.node)
 
     def run(self) -> Graph:
         proto = self.model.proto
         scope = Scope("")
         inputs = tuple(
-            self.put(scope, name, World(type=kind)) for name, kind in self.bound.types.items()
+            self.store.put(scope, name, World(type=kind)) for name, kind in self.bound.types.items()
         )
-        place = Place(opsets=self.model.opsets, declared=self._declared(proto.graph.value_info))
+        place = Place(
+            opsets=self.model.opsets,
+            declared=declared_types(proto.graph.value_info, self.bound.symbols),
+        )
         outputs = self.walk_graph(proto.graph, scope, place)
         self._check_options(scope)
         return Graph(
@@ -88,77 +81,13 @@ class _Walker:
             dims=self.bound.dims,
         )
 
-    # -- values -----------------------------------------------------------------------------
-
-    def put(
-        self,
-        scope: Scope,
-        name: str,
-        main: World,
-        alt: World | None = None,
-        *,
-        constant: bool = False,
-        origin: str | None = None,
-        stored_elements: int | None = None,
-    ) -> Value:
-        """A new value in a scope."""
-        self._uid += 1
-        info = describe(
-            name,
-            main,
-            alt,
-            self._uid,
-            constant=constant,
-            origin=origin,
-            stored_elements=stored_elements,
-        )
-        value = Value(info, main, alt)
-        if name:
-            scope.values[name] = value
-        return value
-
-    def _put_initializers(self, graph: onnx.GraphProto, scope: Scope) -> None:
-        for tensor in graph.initializer:
-            self.put(
-                scope,
-                tensor.name,
-                stored_world(tensor),
-                constant=True,
-                origin=f"{scope.path}/{tensor.name}",
-            )
-        for sparse in graph.sparse_initializer:
-            dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
-            world = World(type=stored_world(dense).type)
-            count = sparse.values.dims[0] if sparse.values.dims else 0
-            self.put(
-                scope,
-                sparse.values.name,
-                world,
-                constant=True,
-                origin=f"{scope.path}/{sparse.values.name}",
-                stored_elements=count,
-            )
-
-    def _declared(self, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, onnx.TypeProto]:
-        """Types that the file declares, their symbols bound; used where nothing else is known."""
-        found = {}
-        for info in infos:
-            kind = onnx.TypeProto()
-            kind.CopyFrom(info.type)
-            tensor = tensor_type(kind)
-            for dim in tensor.shape.dim if tensor is not None else ():
-                if dim.dim_param in self.bound.symbols:
-                    dim.dim_value = self.bound.symbols[dim.dim_param]
-            found[info.name] = kind
-        return found
-
     # -- graphs -----------------------------------------------------------------------------
 
     def walk_graph(self, graph: onnx.GraphProto, scope: Scope, place: Place) -> list[Value | None]:
         """Visit a graph's nodes; return its outputs."""
-        self._put_initializers(graph, scope)
-        declared = dict(place.declared) | self._declared(graph.value_info)
-        declared |= self._declared(graph.output)
+        self.store.put_initializers(graph, scope)
+        declared = dict(place.declared) | declared_types(graph.value_info, self.bound.symbols)
+        declared |= declared_types(graph.output, self.bound.symbols)
         return self.walk_nodes(
             tuple(graph.node),
             [value.name for value in graph.output],
@@ -197,11 +126,11 @@ class _Walker:
 
     def mark(self) -> tuple[int, int, int]:
         """A point to which `rewind` can return when a body must be walked again."""
-        return self._index, len(self.visits), self._uid
+        return self._index, len(self.visits), self.store.last_uid
 
     def rewind(self, mark: tuple[int, int, int]) -> None:
         """Forget the nodes visited since the mark."""
-        self._index, kept, self._uid = mark
+        self._index, kept, self.store.last_uid = mark
         for index in self.visits[kept:]:
             del self.views[index]
         del self.visits[kept:]
@@ -226,7 +155,7 @@ class _Walker:
             spec=spec,
         )
         outcome = self._contained(visiting) or self._plain(visiting)
-        self.views[index] = self._view(visiting, outcome)
+        self.views[index] = view_of(visiting, outcome)
 
     def _contained(self, at: Visiting) -> Outcome | None:
         """Walk the bodies of a node whose cost is theirs; None for any other node."""
@@ -250,7 +179,7 @@ class _Walker:
 
     def _plain(self, at: Visiting) -> Outcome:
         if at.domain == "" and at.node.op_type == "Constant":
-            return self._constant(at)
+            return Outcome(outputs=[self.store.put_constant(at)])
         inferred = self.infer(at)
         self._fall_back_on_declared(at.node, inferred, at.place)
         known = [value for value in at.inputs if value is not None]
@@ -260,7 +189,7 @@ class _Walker:
             and all(value.info.constant for value in known)
         )
         filled = constant and at.node.op_type == "ConstantOfShape"
-        outputs = self.put_outputs(
+        outputs = self.store.put_outputs(
             at, inferred.main, inferred.alt, constant=constant, filled=filled
         )
         return Outcome(outputs=outputs, notes=tuple(inferred.notes))
@@ -280,40 +209,6 @@ class _Walker:
             extents=self.extents,
         )
 
-    def put_outputs(
-        self,
-        at: Visiting,
-        mains: Sequence[World],
-        alts: Sequence[World] | None = None,
-        *,
-        constant: bool = False,
-        filled: bool = False,
-    ) -> list[TensorInfo | None]:
-        """Enter a node's outputs into its scope."""
-        outputs: list[TensorInfo | None] = []
-        for position, (name, main) in enumerate(zip(at.node.output, mains, strict=False)):
-            if not name:
-                outputs.append(None)
-                continue
-            origin = f"{at.scope.path}/{name}" if filled else None
-            alt = alts[position] if alts else None
-            value = self.put(at.scope, name, main, alt, constant=constant, origin=origin)
-            outputs.append(value.info)
-        return outputs
-
-    def _constant(self, at: Visiting) -> Outcome:
-        world, stored = _constant_world(at.node)
-        name = at.node.output[0] if at.node.output else ""
-        value = self.put(
-            at.scope,
-            name,
-            world,
-            constant=True,
-            origin=f"{at.scope.path}/{name}",
-            stored_elements=stored,
-        )
-        return Outcome(outputs=[value.info])
-
     def _fall_back_on_declared(
         self, node: onnx.NodeProto, inferred: Inferred, place: Place
     ) -> None:
@@ -324,36 +219,6 @@ class _Walker:
             if world.type is None or shape_of(world.type) is None or is_static(declared):
                 world.type = declared
                 inferred.notes.append(f"type of {name!r} as declared in the file")
-
-    def _view(self, at: Visiting, outcome: Outcome) -> NodeView:
-        node, known = at.node, [value.info for value in at.inputs if value is not None]
-        own = {info.uid for info in known}
-        outputs = [info for info in outcome.outputs if info is not None]
-        data_dependent = any(info.bounded for info in [*known, *outputs])
-        notes = outcome.notes
-        if data_dependent:
-            notes += ("data-dependent sizes are counted at their maximum",)
-        return NodeView(
-            index=at.index,
-            name=node.name,
-            domain=at.domain,
-            op_type=node.op_type,
-            opset=at.opset,
-            since_version=_since_version(at),
-            inputs=tuple(value.info if value else None for value in at.inputs),
-            outputs=tuple(outcome.outputs),
-            implicit=tuple(
-                info for uid, info in sorted(outcome.captured.items()) if uid not in own
-            ),
-            attributes=attributes_of(node),
-            scope=at.scope.path,
-            repeat=at.place.repeat,
-            owner=at.place.owner,
-            container=outcome.container,
-            upper_bound=outcome.upper_bound or data_dependent,
-            lower_bound=outcome.lower_bound,
-            assumptions=notes,
-        )
 
     # -- options ----------------------------------------------------------------------------
 
@@ -381,20 +246,6 @@ class _Walker:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visiting:
-    """A node on its visit."""
-
-    node: onnx.NodeProto
-    index: int
-    scope: Scope
-    place: Place
-    opset: int
-    domain: str
-    inputs: list[Value | None]
-    spec: OperatorSpec | None
-
-
 def _extents(dims: Mapping[str, int]) -> dict[tuple[str, int], int]:
     found = {}
     for key, size in dims.items():
@@ -402,35 +253,3 @@ def _extents(dims: Mapping[str, int]) -> dict[tuple[str, int], int]:
         if name and axis.isdecimal():
             found[name, int(axis)] = size
     return found
-
-
-def _constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:
-    """Type (and small value) of a Constant node, and stored elements if it is sparse."""
-    attribute = next(
-        (one for one in node.attribute if one.name.startswith(("value", "sparse"))), None
-    )
-    if attribute is None:
-        return World(), None
-    if attribute.name == "value":
-        return stored_world(attribute.t), None
-    if attribute.name == "sparse_value":
-        sparse = attribute.sparse_tensor
-        dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
-        return World(type=stored_world(dense).type), sum(sparse.values.dims)
-    import numpy as np
-
-    value = onnx.helper.get_attribute_value(attribute)
-    if attribute.name.startswith("value_string"):
-        shape = (len(value),) if attribute.name.endswith("s") else ()
-        return World(type=onnx.helper.make_tensor_type_proto(onnx.TensorProto.STRING, shape)), None
-    world = World()
-    dtype = np.float32 if attribute.name.startswith("value_float") else np.int64
-    take_value(world, np.asarray(value, dtype))
-    return world, None
-
-
-def _since_version(at: Visiting) -> int | None:
-    try:
-        return schema_of(at.domain, at.node.op_type, at.opset).since_version
-    except onnx.defs.SchemaError:
-        return at.spec.since_version if at.spec else None

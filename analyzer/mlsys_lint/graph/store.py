@@ -1,0 +1,144 @@
+"""Creation of values: inputs, stored tensors, node outputs; each gets its number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import onnx
+
+from mlsys_lint.graph.scopes import Scope, Value, describe
+from mlsys_lint.graph.visit import Visiting
+from mlsys_lint.records import TensorInfo
+from mlsys_lint.worlds import World, stored_world, take_value, tensor_type
+
+
+class ValueStore:
+    """Numbers values and enters them into scopes."""
+
+    def __init__(self) -> None:
+        self.last_uid = 0
+
+    def put(
+        self,
+        scope: Scope,
+        name: str,
+        main: World,
+        alt: World | None = None,
+        *,
+        constant: bool = False,
+        origin: str | None = None,
+        stored_elements: int | None = None,
+    ) -> Value:
+        """A new value in a scope."""
+        self.last_uid += 1
+        info = describe(
+            name,
+            main,
+            alt,
+            self.last_uid,
+            constant=constant,
+            origin=origin,
+            stored_elements=stored_elements,
+        )
+        value = Value(info, main, alt)
+        if name:
+            scope.values[name] = value
+        return value
+
+    def put_initializers(self, graph: onnx.GraphProto, scope: Scope) -> None:
+        """The tensors that a graph stores."""
+        for tensor in graph.initializer:
+            self.put(
+                scope,
+                tensor.name,
+                stored_world(tensor),
+                constant=True,
+                origin=f"{scope.path}/{tensor.name}",
+            )
+        for sparse in graph.sparse_initializer:
+            dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
+            world = World(type=stored_world(dense).type)
+            count = sparse.values.dims[0] if sparse.values.dims else 0
+            self.put(
+                scope,
+                sparse.values.name,
+                world,
+                constant=True,
+                origin=f"{scope.path}/{sparse.values.name}",
+                stored_elements=count,
+            )
+
+    def put_outputs(
+        self,
+        at: Visiting,
+        mains: Sequence[World],
+        alts: Sequence[World] | None = None,
+        *,
+        constant: bool = False,
+        filled: bool = False,
+    ) -> list[TensorInfo | None]:
+        """Enter a node's outputs into its scope."""
+        outputs: list[TensorInfo | None] = []
+        for position, (name, main) in enumerate(zip(at.node.output, mains, strict=False)):
+            if not name:
+                outputs.append(None)
+                continue
+            origin = f"{at.scope.path}/{name}" if filled else None
+            alt = alts[position] if alts else None
+            value = self.put(at.scope, name, main, alt, constant=constant, origin=origin)
+            outputs.append(value.info)
+        return outputs
+
+    def put_constant(self, at: Visiting) -> TensorInfo:
+        """The output of a Constant node: a stored tensor."""
+        world, stored = _constant_world(at.node)
+        name = at.node.output[0] if at.node.output else ""
+        value = self.put(
+            at.scope,
+            name,
+            world,
+            constant=True,
+            origin=f"{at.scope.path}/{name}",
+            stored_elements=stored,
+        )
+        return value.info
+
+
+def declared_types(
+    infos: Iterable[onnx.ValueInfoProto], symbols: Mapping[str, int]
+) -> dict[str, onnx.TypeProto]:
+    """Types that the file declares, their symbols bound; used where nothing else is known."""
+    found = {}
+    for info in infos:
+        kind = onnx.TypeProto()
+        kind.CopyFrom(info.type)
+        tensor = tensor_type(kind)
+        for dim in tensor.shape.dim if tensor is not None else ():
+            if dim.dim_param in symbols:
+                dim.dim_value = symbols[dim.dim_param]
+        found[info.name] = kind
+    return found
+
+
+def _constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:
+    """Type (and small value) of a Constant node, and stored elements if it is sparse."""
+    attribute = next(
+        (one for one in node.attribute if one.name.startswith(("value", "sparse"))), None
+    )
+    if attribute is None:
+        return World(), None
+    if attribute.name == "value":
+        return stored_world(attribute.t), None
+    if attribute.name == "sparse_value":
+        sparse = attribute.sparse_tensor
+        dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
+        return World(type=stored_world(dense).type), sum(sparse.values.dims)
+    value = onnx.helper.get_attribute_value(attribute)
+    if attribute.name.startswith("value_string"):
+        shape = (len(value),) if attribute.name.endswith("s") else ()
+        return World(type=onnx.helper.make_tensor_type_proto(onnx.TensorProto.STRING, shape)), None
+    world = World()
+    dtype = np.float32 if attribute.name.startswith("value_float") else np.int64
+    take_value(world, np.asarray(value, dtype))
+    return world, None

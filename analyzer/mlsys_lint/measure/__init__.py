@@ -1,0 +1,7 @@
+"""Running a model in ONNX Runtime, in a child process: the only place that executes models."""
+
+from __future__ import annotations
+
+from mlsys_lint.measure.parent import measure
+
+__all__ = ["measure"]
