@@ -16,6 +16,7 @@ FAMILIES: Final = (
     "linear",
     "movement",
     "msft",
+    "msft_attention",
     "normalization",
     "pooling",
     "quantization",

@@ -1,0 +1,106 @@
+"""Maxima of extents that depend on data: `infer` functions that set a dimension to `max:N`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import onnx
+from onnx import TensorProto
+from onnx.shape_inference import InferenceContext
+
+from mlsys_lint_plugins.ops.inference import (
+    element_type,
+    given,
+    integer,
+    integers,
+    put,
+    scalar_value,
+    sizes,
+)
+
+
+def _known(shape: tuple[int | None, ...] | None) -> tuple[int, ...] | None:
+    if shape is None or any(size is None for size in shape):
+        return None
+    return tuple(size for size in shape if size is not None)
+
+
+def infer_nonzero(context: InferenceContext) -> None:
+    """int64 [rank, at most every element]."""
+    shape = _known(sizes(context, 0))
+    if shape is not None:
+        put(context, 0, TensorProto.INT64, (max(1, len(shape)), f"max:{prod(shape)}"))
+
+
+def infer_compress(context: InferenceContext) -> None:
+    """At most all entries along the axis, or all elements without one; at most the condition's length."""
+    shape, condition = _known(sizes(context, 0)), _known(sizes(context, 1))
+    if shape is None:
+        return
+    limit = condition[0] if condition else None
+    attribute: onnx.AttributeProto | None = context.get_attribute("axis")
+    if attribute is None:
+        count = prod(shape) if limit is None else min(prod(shape), limit)
+        put(context, 0, element_type(context, 0), (f"max:{count}",))
+        return
+    axis = attribute.i % len(shape)
+    count = shape[axis] if limit is None else min(shape[axis], limit)
+    bound = [f"max:{count}" if at == axis else size for at, size in enumerate(shape)]
+    put(context, 0, element_type(context, 0), bound)
+
+
+def infer_unique(context: InferenceContext) -> None:
+    """At most all elements (or all entries along the axis); the inverse has exactly as many."""
+    shape = _known(sizes(context, 0))
+    if shape is None:
+        return
+    attribute: onnx.AttributeProto | None = context.get_attribute("axis")
+    axis = attribute.i % len(shape) if attribute is not None and shape else None
+    count = prod(shape) if axis is None else shape[axis]
+    bound: list[int | str | None] = [f"max:{count}"]
+    if axis is not None:
+        bound = [f"max:{count}" if at == axis else size for at, size in enumerate(shape)]
+    put(context, 0, element_type(context, 0), bound)
+    put(context, 1, TensorProto.INT64, (f"max:{count}",))
+    put(context, 2, TensorProto.INT64, (count,))
+    put(context, 3, TensorProto.INT64, (f"max:{count}",))
+
+
+def infer_non_max_suppression(context: InferenceContext) -> None:
+    """int64 [at most N * classes * min(max_output_boxes_per_class, boxes), 3]."""
+    boxes, scores = _known(sizes(context, 0)), _known(sizes(context, 1))
+    if boxes is None or scores is None:
+        return
+    each = scalar_value(context, 2)
+    per_class = min(boxes[1], each) if each is not None else boxes[1] if given(context, 2) else 0
+    put(context, 0, TensorProto.INT64, (f"max:{boxes[0] * scores[1] * per_class}", 3))
+
+
+def infer_top_k(context: InferenceContext) -> None:
+    """K is at most the size of the axis."""
+    shape = _known(sizes(context, 0))
+    if not shape:
+        return
+    axis = integer(context, "axis", -1) % len(shape)
+    bound = [f"max:{size}" if at == axis else size for at, size in enumerate(shape)]
+    put(context, 0, element_type(context, 0), bound)
+    put(context, 1, TensorProto.INT64, bound)
+
+
+def infer_slice(context: InferenceContext) -> None:
+    """Where starts or ends are computed from data, a sliced axis keeps at most its size."""
+    shape = _known(sizes(context, 0))
+    if shape is None:
+        return
+    axes: Sequence[int] = range(len(shape))
+    if given(context, 3):
+        known = integers(context, 3)
+        if known is None:
+            return
+        axes = [axis % len(shape) for axis in known]
+    else:
+        starts = _known(sizes(context, 1))
+        axes = range(starts[0]) if starts else axes
+    bound = [f"max:{size}" if at in axes else size for at, size in enumerate(shape)]
+    put(context, 0, element_type(context, 0), bound)

@@ -1,0 +1,47 @@
+"""QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+
+
+def quantize(node: NodeView) -> OpCost:
+    """saturate(round(x / scale) + zero): scale, round, shift, clamp (min and max) per element.
+
+    Without a zero point the shift is absent.
+    """
+    shift = node.optional_input(2) is not None
+    return cost(node, kernel_class="quantize", vector_ops=(4 + shift) * node.output().numel)
+
+
+def dequantize(node: NodeView) -> OpCost:
+    """(x - zero) * scale: a product per element, and the shift where there is a zero point."""
+    shift = node.optional_input(2) is not None
+    return cost(node, kernel_class="quantize", vector_ops=(1 + shift) * node.output().numel)
+
+
+_RANGE_OPS: Final = 8
+"""Per tensor, as onnx's body: minimum and maximum with 0, range, two divisions, subtraction, clamp (2)
+less the reductions that are counted per element."""
+
+
+def dynamic_quantize(node: NodeView) -> OpCost:
+    """Minimum and maximum of x (2 n - 2), scale and zero point, then QuantizeLinear (5 per element)."""
+    n = node.input(0).numel
+    return cost(
+        node,
+        kernel_class="quantize",
+        vector_ops=max(0, 2 * n - 2) + 5 * n + _RANGE_OPS + 1,
+        dtype=node.input(0).dtype,
+    )
+
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    OperatorSpec(domain="", op_type="QuantizeLinear", since_version=10, estimate=quantize),
+    OperatorSpec(domain="", op_type="DequantizeLinear", since_version=10, estimate=dequantize),
+    OperatorSpec(
+        domain="", op_type="DynamicQuantizeLinear", since_version=11, estimate=dynamic_quantize
+    ),
+)

@@ -1,0 +1,94 @@
+"""Reductions, cumulative sums, selections of the largest."""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import Final
+
+from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint_plugins.ops.bounds import infer_top_k
+
+_PER_INPUT: Final = {
+    # name: (operations, transcendentals per input element; operations, transcendentals per output),
+    # besides the n - 1 operations that combine n elements into one
+    "ReduceSum": (0, 0, 0, 0),
+    "ReduceProd": (0, 0, 0, 0),
+    "ReduceMax": (0, 0, 0, 0),
+    "ReduceMin": (0, 0, 0, 0),
+    "ReduceMean": (0, 0, 1, 0),  # division
+    "ReduceL1": (1, 0, 0, 0),  # abs
+    "ReduceL2": (1, 0, 0, 1),  # square, root
+    "ReduceSumSquare": (1, 0, 0, 0),  # square
+    "ReduceLogSum": (0, 0, 0, 1),  # log
+    "ReduceLogSumExp": (0, 1, 0, 1),  # exp, log
+    "ArgMax": (0, 0, 0, 0),
+    "ArgMin": (0, 0, 0, 0),
+}
+
+
+def reduction(node: NodeView) -> OpCost:
+    """N - 1 operations to combine n elements, and what the operator does before and after.
+
+    A reduction over no axis at all (noop_with_empty_axes) combines nothing.
+    """
+    before, exps, after, roots = _PER_INPUT[node.op_type]
+    inputs, outputs = node.input(0).numel, node.output().numel
+    return cost(
+        node,
+        kernel_class="reduction",
+        vector_ops=max(0, inputs - outputs) + before * inputs + after * outputs,
+        transcendentals=exps * inputs + roots * outputs,
+        read=(0,),
+    )
+
+
+def cumulative(node: NodeView) -> OpCost:
+    """N - 1 operations along an axis of n."""
+    data = node.input(0)
+    inputs, dims = data.numel, data.dims
+    axis = node.optional_input(1)
+    longest = max(dims, default=0)
+    lines = inputs // longest if longest else 0
+    if axis is not None and axis.value is not None and dims:
+        size = dims[int(axis.value.reshape(-1)[0]) % len(dims)]
+        lines = inputs // size if size else 0
+    return cost(node, kernel_class="reduction", vector_ops=max(0, inputs - lines), read=(0,))
+
+
+def top_k(node: NodeView) -> OpCost:
+    """Selection of k among n by a heap: n * ceil(log2(k + 1)) comparisons for each row."""
+    inputs, outputs = node.input(0), node.output()
+    if not inputs.dims:
+        return cost(node, kernel_class="topk", read=(0,))
+    k = outputs.dims[node.integer("axis", -1) % inputs.rank]
+    return cost(
+        node,
+        kernel_class="topk",
+        vector_ops=inputs.numel * ceil(log2(k + 1)),
+        read=(0,),
+        assumptions=("comparisons of a heap of k elements",),
+    )
+
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    *(
+        OperatorSpec(
+            domain="", op_type=name, since_version=1, estimate=reduction, shape_inputs=(1,)
+        )
+        for name in _PER_INPUT
+    ),
+    *(
+        OperatorSpec(
+            domain="", op_type=name, since_version=11, estimate=cumulative, shape_inputs=(1,)
+        )
+        for name in ("CumSum", "CumProd")
+    ),
+    OperatorSpec(
+        domain="",
+        op_type="TopK",
+        since_version=1,
+        estimate=top_k,
+        shape_inputs=(1,),
+        infer=infer_top_k,
+    ),
+)

@@ -1,0 +1,193 @@
+"""The JSON report: the `check` document of schema_version "1" (mlsys_lint/schema)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mlsys_lint import Interval, KernelReport, ModelReport, NodeCost, TensorInfo
+from mlsys_lint.records import BudgetVerdict, DeviceReport, Finding, ModelInfo, Totals
+
+
+def render(reports: Sequence[ModelReport]) -> str:
+    """One document for one model; {schema_version, tool, reports} for several."""
+    documents = [document(one) for one in reports]
+    if len(documents) == 1:
+        return json.dumps(documents[0], indent=1)
+    head = {key: documents[0][key] for key in ("schema_version", "tool")} if documents else {}
+    return json.dumps({**head, "reports": documents}, indent=1)
+
+
+def document(report: ModelReport) -> dict[str, Any]:
+    """A report in the field order of the contract."""
+    return {
+        "schema_version": report.schema_version,
+        "tool": {"name": "mlsys-lint", "version": report.tool_version},
+        "model": model_part(report.model),
+        "totals": _totals(report.totals),
+        "training": None,
+        "nodes": [_node(one) for one in report.nodes],
+        "devices": [_device(one) for one in report.devices],
+        "budgets": [_budget(one) for one in report.budgets],
+        "findings": [_finding(one) for one in report.findings],
+        "problems": [
+            {"plugin": one.plugin, "stage": one.stage, "message": one.message, "node": one.node}
+            for one in report.problems
+        ],
+    }
+
+
+def model_part(model: ModelInfo) -> dict[str, Any]:
+    """`model` of both documents."""
+    return {
+        "path": model.path,
+        "ir_version": model.ir_version,
+        "producer": model.producer,
+        "opset_imports": dict(model.opset_imports),
+        "inputs": [_tensor(one) for one in model.inputs],
+        "outputs": [_tensor(one) for one in model.outputs],
+        "parameters": model.parameters,
+        "parameter_bytes": model.parameter_bytes,
+        "parameter_dtypes": dict(model.parameter_dtypes),
+        "dims": {one.name: {"value": one.value, "source": one.source} for one in model.dims},
+    }
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    coverage = totals.coverage
+    return {
+        "nodes": totals.nodes,
+        "macs": totals.macs,
+        "macs_masked": totals.macs_masked,
+        "flops": totals.flops,
+        "vector_ops": totals.vector_ops,
+        "transcendentals": totals.transcendentals,
+        "bytes_read": totals.bytes_read,
+        "bytes_written": totals.bytes_written,
+        "weight_bytes": totals.weight_bytes,
+        "peak_activation_bytes": totals.peak_activation_bytes,
+        "peak_node": totals.peak_node,
+        "coverage": {
+            "nodes": coverage.nodes,
+            **coverage.counts,
+            "fraction_of_nodes": coverage.fraction_of_nodes,
+        },
+        "is_lower_bound": totals.is_lower_bound,
+        "is_upper_bound": totals.is_upper_bound,
+    }
+
+
+def _tensor(tensor: TensorInfo) -> dict[str, Any]:
+    shape = None
+    if tensor.shape is not None:
+        shape = [
+            {"max": size} if axis in tensor.bounded else size
+            for axis, size in enumerate(tensor.shape)
+        ]
+    return {"name": tensor.name, "dtype": tensor.dtype, "shape": shape}
+
+
+def _node(one: NodeCost) -> dict[str, Any]:
+    node, cost = one.node, one.cost
+    assumptions = [*node.assumptions, *(cost.assumptions if cost else ())]
+    return {
+        "index": node.index,
+        "name": node.name,
+        "scope": node.scope,
+        "op": node.op,
+        "since_version": node.since_version,
+        "status": str(one.status),
+        "reason": one.reason,
+        "plugin": one.plugin,
+        "repeat": node.repeat,
+        "macs": cost.macs if cost else None,
+        "flops": cost.flops if cost else None,
+        "transcendentals": cost.transcendentals if cost else None,
+        "bytes_read": cost.bytes_read if cost else None,
+        "bytes_written": cost.bytes_written if cost else None,
+        "parameters": one.parameters,
+        "weight_bytes": cost.weight_bytes if cost else None,
+        "intensity": cost.intensity if cost else None,
+        "contractions": [
+            [part.batch, part.m, part.n, part.k, part.dtype]
+            for part in (cost.contractions if cost else ())
+        ],
+        "outputs": [_tensor(output) for output in node.outputs if output is not None],
+        "assumptions": assumptions,
+    }
+
+
+def _interval(interval: Interval | None) -> dict[str, float] | None:
+    if interval is None:
+        return None
+    return {
+        "floor": interval.floor,
+        "low": interval.low,
+        "expected": interval.expected,
+        "high": interval.high,
+    }
+
+
+def _device(device: DeviceReport) -> dict[str, Any]:
+    profile = device.profile
+    return {
+        "id": profile.id,
+        "name": profile.name,
+        "calibrated": profile.calibrated,
+        "precision": device.precision,
+        "runtime": device.runtime,
+        "runtime_version": device.runtime_version,
+        "threads": profile.threads,
+        "ridge": device.ridge,
+        "latency_s": _interval(device.latency_s),
+        "throughput_per_s": device.throughput_per_s,
+        "bound_time_s": dict(device.bound_time_s),
+        "memory_bytes": _interval(device.memory_bytes),
+        "memory_items": dict(device.memory_items),
+        "peak_activation_bytes": device.peak_activation_bytes,
+        "capacity_bytes": device.capacity_bytes,
+        "fits": device.fits,
+        "unplaced": list(device.unplaced),
+        "kernels": [_kernel(one) for one in device.kernels],
+    }
+
+
+def _kernel(one: KernelReport) -> dict[str, Any]:
+    cost = one.kernel.cost
+    return {
+        "nodes": list(one.kernel.nodes),
+        "kernel_class": one.kernel.kernel_class,
+        "repeat": one.kernel.repeat,
+        "flops": cost.flops,
+        "bytes": cost.bytes_read + cost.bytes_written,
+        "intensity": one.placement.intensity,
+        "bound": one.bound,
+        "attainable_flop_per_s": one.placement.attainable_flop_per_s,
+        "time_s": _interval(one.time_s),
+    }
+
+
+def _budget(one: BudgetVerdict) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "limit": one.limit,
+        "unit": one.unit,
+        "device": one.device,
+        "value": _interval(one.value),
+        "verdict": one.verdict,
+        "reason": one.reason,
+    }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    return {
+        "code": one.code,
+        "name": one.name,
+        "severity": str(one.severity),
+        "message": one.message,
+        "node": one.node,
+        "device": one.device,
+        "saving_s": one.saving_s,
+        "help": one.help,
+    }
