@@ -1,0 +1,312 @@
+"""TOML device profiles -> DeviceProfile, with errors that name file, table and key."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from mlsys_lint.dtypes import SHORT_NAMES
+from mlsys_lint.errors import DeviceError
+from mlsys_lint.records import (
+    DeviceEntry,
+    DeviceProfile,
+    Efficiency,
+    Figure,
+    MemoryLevel,
+    Peak,
+)
+
+HOST: Final = "host"
+_DATA: Final = "mlsys_lint_devices"
+SCHEMA: Final = 1
+_KINDS: Final = ("cpu", "gpu", "tpu", "npu")
+_ENGINES: Final = ("matrix", "vector", "special")
+_STATUSES: Final = ("spec", "measured", "derived", "approximation", "unverified")
+_TOP: Final = frozenset(
+    {
+        *("schema", "id", "name", "vendor", "kind", "scope", "software_devices", "runtime"),
+        *("asynchronous", "threads", "units", "vector_lanes", "year", "power_w", "notes"),
+        *("peak", "memory", "link", "overhead", "efficiency", "hard", "sources"),
+    }
+)
+_PEAK: Final = frozenset({"engine", "dtype", "acc", "dense", "at_mhz", "source", "status"})
+_LEVEL: Final = frozenset({"level", "managed", "bytes", "bw", "shared_with_host"})
+_FIGURE: Final = frozenset({"v", "low", "high", "source", "status"})
+_EFFICIENCY: Final = frozenset({"low", "typ", "high", "source"})
+
+
+def find_device(
+    name: str, offered: Mapping[str, DeviceEntry], *, threads: int | None = None
+) -> DeviceProfile:
+    """A device by id, `host`, or the path of a profile file (a separator in it, or .toml).
+
+    Raises:
+        DeviceError: there is no such device, or its file is wrong.
+    """
+    if name == HOST:
+        from mlsys_lint.host import detect_host
+
+        return detect_host(threads)
+    if name in offered:
+        return offered[name].load()
+    if name.endswith(".toml") or "/" in name or "\\" in name:
+        return load_file(Path(name))
+    close = get_close_matches(name, [HOST, *offered], n=3, cutoff=0.4)
+    hint = f"did you mean {', '.join(close)}? " if close else ""
+    raise DeviceError(f"unknown device {name!r}: {hint}`mlsys-lint devices` lists all")
+
+
+def load_file(path: Path) -> DeviceProfile:
+    """A profile of the user's own; its sources stand in its own [sources] table."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeviceError(f"{path}: can't be read: {error}") from error
+    return parse_profile(text, str(path), {})
+
+
+def parse_profile(text: str, place: str, sources: Mapping[str, str]) -> DeviceProfile:
+    """Parse a profile; efficiencies and overheads that it leaves out are the priors of its kind.
+
+    Args:
+        text: TOML.
+        place: Where the text stands, for messages.
+        sources: Citations by key; the file's own [sources] and ours come on top.
+
+    Raises:
+        DeviceError: a key is missing, unknown or wrong; nothing is guessed.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DeviceError(f"{place}: not TOML: {error}") from error
+    return _Reader(document, place, sources).profile()
+
+
+def priors(kind: str) -> tuple[dict[str, Efficiency], dict[str, Figure], dict[str, str]]:
+    """Efficiencies, overheads and their citations for a kind of device (priors.toml)."""
+    reader = _Reader({}, "priors.toml", {})
+    prior = shipped_table("priors.toml").get(kind, {})
+    efficiency = reader.efficiencies(prior.get("efficiency", {}))
+    return efficiency, reader.launches(prior.get("overhead", {})), reader.cited
+
+
+@cache
+def shipped_table(name: str) -> Mapping[str, Any]:
+    """A TOML table that ships with the device profiles, parsed once."""
+    text = resources.files(_DATA).joinpath(name).read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+class _Reader:
+    """Reads one document; every method names the table and key in its errors."""
+
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        place: str,
+        sources: Mapping[str, str],
+    ) -> None:
+        self.document = document
+        self.place = place
+        own = document.get("sources", {})
+        self.sources = {**shipped_table("sources.toml"), **sources, **own}
+        self.cited: dict[str, str] = {}
+
+    def fail(self, table: str, problem: str) -> DeviceError:
+        """An error that names the file, the table and the fault."""
+        return DeviceError(f"{self.place}: {table + ': ' if table else ''}{problem}")
+
+    def profile(self) -> DeviceProfile:
+        """The whole document."""
+        top = self.document
+        self._known(top, _TOP, "")
+        if top.get("schema") != SCHEMA:
+            raise self.fail("", f"schema must be {SCHEMA}, got {top.get('schema')!r}")
+        kind = self._choice(top, "kind", _KINDS, "")
+        prior = shipped_table("priors.toml").get(kind, {})
+        vendor = self._text(top, "vendor", "")
+        memory = self._memory()
+        return DeviceProfile(
+            id=self._text(top, "id", ""),
+            name=self._text(top, "name", ""),
+            vendor=vendor,
+            kind=kind,
+            runtime=top.get("runtime") or _default_runtime(kind, vendor),
+            scope=top.get("scope", "card"),
+            software_devices=int(top.get("software_devices", 1)),
+            threads=top.get("threads"),
+            units=top.get("units"),
+            vector_lanes=top.get("vector_lanes"),
+            year=top.get("year"),
+            peaks=self._peaks(),
+            memory=memory,
+            launch_s=self.launches(
+                {**prior.get("overhead", {}), **top.get("overhead", {}).get("launch_us", {})}
+            ),
+            asynchronous=bool(top.get("asynchronous", kind != "cpu")),
+            efficiency=self.efficiencies(
+                {**prior.get("efficiency", {}), **top.get("efficiency", {})}
+            ),
+            links=self._links(),
+            power_w=top.get("power_w"),
+            sources=self.cited,
+            notes=top.get("notes", ""),
+        )
+
+    def _peaks(self) -> dict[tuple[str, str], Peak]:
+        tables = self.document.get("peak") or []
+        if not tables:
+            raise self.fail("[[peak]]", "at least one peak is needed")
+        margin = self._margin("compute_margin")
+        found: dict[tuple[str, str], Peak] = {}
+        for position, table in enumerate(tables, start=1):
+            where = f"[[peak]] {position}"
+            self._known(table, _PEAK, where)
+            engine = self._choice(table, "engine", _ENGINES, where)
+            dtype = self._choice(table, "dtype", sorted(SHORT_NAMES), where)
+            if (engine, dtype) in found:
+                raise self.fail(where, f"{engine} {dtype} is given twice")
+            dense = self._figure({**table, "v": table.get("dense")}, where, "dense")
+            found[engine, dtype] = Peak(
+                engine=engine,
+                dtype=dtype,
+                accumulate=table.get("acc", ""),
+                dense=dense,
+                hard=dense.high * margin,
+            )
+        return found
+
+    def _memory(self) -> tuple[MemoryLevel, ...]:
+        levels = []
+        margin = self._margin("memory_margin")
+        for position, table in enumerate(self.document.get("memory") or [], start=1):
+            where = f"[[memory]] {position}"
+            self._known(table, _LEVEL, where)
+            size = table.get("bytes")
+            bandwidth = None
+            if "bw" in table:
+                self._known(table["bw"], _FIGURE, f"{where} bw")
+                bandwidth = self._figure(table["bw"], f"{where} bw", "v")
+            levels.append(
+                MemoryLevel(
+                    level=self._text(table, "level", where),
+                    managed=table.get("managed", "hardware"),
+                    capacity_bytes=None
+                    if size is None
+                    else int(self._number(size, where, "bytes")),
+                    bandwidth=bandwidth,
+                    hard_bandwidth=bandwidth.high * margin if bandwidth else None,
+                )
+            )
+        if not levels or levels[-1].level != "dram" or levels[-1].bandwidth is None:
+            raise self.fail("[[memory]]", "the last level must be dram, with its bw")
+        return tuple(levels)
+
+    def launches(self, tables: Mapping[str, Any]) -> dict[str, Figure]:
+        """Overheads by mode; microseconds in the file, seconds here."""
+        found = {}
+        for mode, table in tables.items():
+            figure = self._figure(table, f"[overhead.launch_us] {mode}", "v")
+            found[mode] = Figure(
+                value=figure.value / 1e6,
+                low=figure.low / 1e6,
+                high=figure.high / 1e6,
+                source=figure.source,
+                status=figure.status,
+            )
+        return found
+
+    def efficiencies(self, tables: Mapping[str, Any]) -> dict[str, Efficiency]:
+        """Efficiencies by kernel class."""
+        found = {}
+        for name, table in tables.items():
+            where = f"[efficiency] {name}"
+            self._known(table, _EFFICIENCY, where)
+            low, typ, high = (
+                self._number(table.get(key), where, key) for key in ("low", "typ", "high")
+            )
+            if not low <= typ <= high:
+                raise self.fail(where, f"low <= typ <= high must hold, got {low}, {typ}, {high}")
+            found[name] = Efficiency(low=low, typ=typ, high=high, source=self._source(table, where))
+        return found
+
+    def _links(self) -> dict[str, float]:
+        found = {}
+        for name, table in self.document.get("link", {}).items():
+            found[name] = self._number(table.get("bw_one_way"), f"[link.{name}]", "bw_one_way")
+            self._source(table, f"[link.{name}]")
+        return found
+
+    def _margin(self, key: str) -> float:
+        """How far a rate may exceed the nominal one: stated in the file, with its source."""
+        table = self.document.get("hard", {}).get(key)
+        if table is None:
+            raise self.fail("[hard]", f"{key} is missing: {{v = 1.1, source = ...}}")
+        value = self._number(table.get("v"), "[hard]", key)
+        self._source(table, f"[hard] {key}")
+        if value < 1:
+            raise self.fail("[hard]", f"{key} must be at least 1, got {value}")
+        return value
+
+    # -- values -----------------------------------------------------------------------------
+
+    def _figure(self, table: Mapping[str, Any], where: str, key: str) -> Figure:
+        value = self._number(table.get("v"), where, key)
+        low = self._number(table.get("low", value), where, "low")
+        high = self._number(table.get("high", value), where, "high")
+        if not low <= value <= high:
+            raise self.fail(where, f"low <= {key} <= high must hold, got {low}, {value}, {high}")
+        return Figure(
+            value=value,
+            low=low,
+            high=high,
+            source=self._source(table, where),
+            status=self._choice(table, "status", _STATUSES, where),
+        )
+
+    def _source(self, table: Mapping[str, Any], where: str) -> str:
+        key = self._text(table, "source", where)
+        if key not in self.sources:
+            raise self.fail(where, f"source {key!r} is not in sources.toml or [sources]")
+        self.cited[key] = str(self.sources[key])
+        return key
+
+    def _number(self, value: object, where: str, key: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.fail(where, f"{key} must be a number > 0, got {value!r}")
+        if not math.isfinite(value) or value <= 0:
+            raise self.fail(where, f"{key} must be > 0, got {value!r}")
+        return float(value)
+
+    def _text(self, table: Mapping[str, Any], key: str, where: str) -> str:
+        value = table.get(key)
+        if not isinstance(value, str) or not value:
+            raise self.fail(where, f"{key} is missing: a text")
+        return value
+
+    def _choice(
+        self, table: Mapping[str, Any], key: str, choices: Sequence[str], where: str
+    ) -> str:
+        value = self._text(table, key, where)
+        if value not in choices:
+            raise self.fail(where, f"{key} must be one of {', '.join(choices)}, got {value!r}")
+        return value
+
+    def _known(self, table: object, keys: frozenset[str], where: str) -> None:
+        if not isinstance(table, Mapping):
+            raise self.fail(where, f"a table is expected, got {table!r}")
+        if unknown := sorted(set(table) - keys):
+            raise self.fail(where, f"unknown key {unknown[0]!r}; known: {', '.join(sorted(keys))}")
+
+
+def _default_runtime(kind: str, vendor: str) -> str:
+    if kind == "cpu":
+        return "onnxruntime-cpu"
+    return "onnxruntime-cuda" if kind == "gpu" and vendor == "NVIDIA" else "none"

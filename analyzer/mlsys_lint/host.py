@@ -1,0 +1,244 @@
+"""This machine as a device: what can be detected, and for the rest a sourced range by CPU family."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, Final
+
+from mlsys_lint.devices import HOST, priors, shipped_table
+from mlsys_lint.errors import DeviceError
+from mlsys_lint.records import DeviceProfile, Figure, MemoryLevel, Peak
+
+_MARGIN: Final = 1.1
+"""Hard rates exceed the top of a sourced range by this much: the table may lack the fastest part."""
+_LANES: Final = (("avx512f", 16), ("avx2", 8), ("avx", 8), ("sve", 8), ("asimd", 4), ("sse2", 4))
+"""fp32 lanes of the widest SIMD unit by CPU flag; SVE on servers is 256 bits wide."""
+_INT8_FLAGS: Final = frozenset({"amx_int8", "avx512_vnni", "avx_vnni", "asimddp"})
+_UNLIMITED_BYTES: Final = 2**60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cpu:
+    """What the operating system tells about the processor."""
+
+    vendor: str
+    family: int
+    model: int
+    name: str
+    flags: frozenset[str]
+    logical: int
+    physical: int
+
+
+def detect_host(threads: int | None = None, root: Path = Path("/")) -> DeviceProfile:
+    """The profile `host`, uncalibrated.
+
+    Args:
+        threads: Worker threads; default: physical cores that affinity and quota leave, which is
+            ONNX Runtime's own default.
+        root: Where /proc and /sys are found (tests).
+
+    Raises:
+        DeviceError: more threads are asked for than the machine has.
+    """
+    cpu = read_cpu(root)
+    usable = max(1, min(cpu.logical, ceil(cpu_quota(root) or cpu.logical)))
+    default = max(1, min(cpu.physical, usable))
+    count = threads or default
+    if count > cpu.logical:
+        raise DeviceError(f"--threads {count}: this machine offers {cpu.logical} processors")
+    family = _family(cpu)
+    efficiency, launch, cited = priors("cpu")
+    levels = (*_caches(root, count), _dram(root, family, count))
+    return DeviceProfile(
+        id=HOST,
+        name=cpu.name or family["name"],
+        vendor=cpu.vendor,
+        kind="cpu",
+        runtime="onnxruntime-cpu",
+        scope="host",
+        threads=count,
+        units=cpu.physical,
+        vector_lanes=_lanes(cpu.flags),
+        peaks=_peaks(cpu, family, min(count, default)),
+        memory=levels,
+        launch_s=launch,
+        efficiency=efficiency,
+        sources={
+            **cited,
+            _SOURCE: f"{family['name']}: {family['source']}",
+            "detected": "/proc, /sys",
+        },
+        notes=f"taken for {family['name']}; clock and bandwidth are ranges of that family",
+    )
+
+
+_SOURCE: Final = "cpu-family"
+
+
+def read_cpu(root: Path) -> Cpu:
+    """Identity and core counts from /proc/cpuinfo; platform's word where that is missing."""
+    text = _read(root / "proc/cpuinfo")
+    fields: dict[str, str] = {}
+    cores: set[tuple[str, str]] = set()
+    package, count = "0", 0
+    for line in text.splitlines():
+        key, _, value = (part.strip() for part in line.partition(":"))
+        fields.setdefault(key, value)
+        if key == "processor":
+            count += 1
+        elif key == "physical id":
+            package = value
+        elif key == "core id":
+            cores.add((package, value))
+    logical = _affinity(count, root)
+    physical = min(len(cores) or logical, logical)
+    apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+    return Cpu(
+        vendor="Apple" if apple else fields.get("vendor_id") or fields.get("CPU implementer", ""),
+        family=_integer(fields.get("cpu family")),
+        model=_integer(fields.get("model") or fields.get("CPU part")),
+        name=fields.get("model name") or fields.get("Model", ""),
+        flags=frozenset((fields.get("flags") or fields.get("Features", "")).split()),
+        logical=max(1, logical),
+        physical=max(1, physical),
+    )
+
+
+def _affinity(listed: int, root: Path) -> int:
+    """Processors this process may use; of a foreign root, those that it lists."""
+    if root != Path("/"):
+        return listed or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_quota(root: Path) -> float | None:
+    """Processors' worth of time that the cgroup allows (v2 cpu.max, v1 cfs quota); None: no limit."""
+    words = _read(root / "sys/fs/cgroup/cpu.max").split()
+    if len(words) == 2 and words[0] != "max":
+        return _share(words[0], words[1])
+    quota = _read(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us").strip()
+    period = _read(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us").strip()
+    return _share(quota, period) if quota and quota != "-1" else None
+
+
+def _share(quota: str, period: str) -> float | None:
+    if not quota.isdecimal() or not period.isdecimal() or not int(period):
+        return None
+    return int(quota) / int(period)
+
+
+def _family(cpu: Cpu) -> Mapping[str, Any]:
+    for row in shipped_table("cpu_families.toml")["family"]:
+        if "vendor" in row and row["vendor"] != cpu.vendor:
+            continue
+        if not _within(cpu.family, row.get("families")) or not _within(
+            cpu.model, row.get("models")
+        ):
+            continue
+        found: Mapping[str, Any] = row
+        return found
+    raise DeviceError("cpu_families.toml: the last row must match every CPU")
+
+
+def _within(value: int, bounds: Sequence[int] | None) -> bool:
+    return bounds is None or bounds[0] <= value <= bounds[1]
+
+
+def _lanes(flags: frozenset[str]) -> int | None:
+    return next((lanes for flag, lanes in _LANES if flag in flags), None)
+
+
+def _peaks(cpu: Cpu, family: Mapping[str, Any], cores: int) -> dict[tuple[str, str], Peak]:
+    """FLOP per cycle and core x clock x cores; a SIMD unit that is switched off counts half."""
+    flop = family["flop"]
+    lanes = _lanes(cpu.flags)
+    if lanes is not None and lanes < 16 and flop == 64:  # 2 x 16 lanes x FMA need AVX-512
+        flop = 4 * lanes
+    rates = {"fp32": flop, "fp64": flop / 2}
+    if "int8" in family and cpu.flags & _INT8_FLAGS:
+        rates["int8"] = family["int8"]
+    return {
+        ("vector", dtype): Peak(
+            engine="vector",
+            dtype=dtype,
+            dense=_range([ghz * 1e9 * rate * cores for ghz in family["clock_ghz"]]),
+            hard=family["clock_ghz"][2] * 1e9 * rate * cores * _MARGIN,
+        )
+        for dtype, rate in rates.items()
+    }
+
+
+def _range(values: Sequence[float]) -> Figure:
+    low, value, high = values
+    return Figure(value=value, low=low, high=high, source=_SOURCE, status="approximation")
+
+
+def _dram(root: Path, family: Mapping[str, Any], cores: int) -> MemoryLevel:
+    """Bandwidth of T cores: T times what one can pull, at most what the socket has."""
+    core, socket = family["core_gbs"], family["socket_gbs"]
+    values = [min(cores * one, all_of) * 1e9 for one, all_of in zip(core, socket, strict=True)]
+    return MemoryLevel(
+        level="dram",
+        capacity_bytes=memory_bytes(root),
+        bandwidth=_range(values),
+        hard_bandwidth=values[2] * _MARGIN,
+    )
+
+
+def memory_bytes(root: Path) -> int | None:
+    """Memory that the machine has, or less where the cgroup limits it."""
+    total = re.search(r"MemTotal:\s+(\d+) kB", _read(root / "proc/meminfo"))
+    limits = [int(total.group(1)) * 1024] if total else []
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        text = _read(root / "sys/fs/cgroup" / name).strip()
+        if text.isdecimal() and int(text) < _UNLIMITED_BYTES:
+            limits.append(int(text))
+    return min(limits, default=None)
+
+
+def _caches(root: Path, threads: int) -> tuple[MemoryLevel, ...]:
+    """Data caches that T cores have together: private ones T times, shared ones once per group."""
+    found: dict[str, int] = {}
+    for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        kind, level = _read(index / "type").strip(), _read(index / "level").strip()
+        size = re.fullmatch(r"(\d+)K", _read(index / "size").strip())
+        if kind == "Instruction" or size is None or not level:
+            continue
+        sharers = _listed(_read(index / "shared_cpu_list").strip())
+        groups = max(1, ceil(threads / max(1, sharers)))
+        found[f"l{level}"] = int(size.group(1)) * 1024 * groups
+    return tuple(
+        MemoryLevel(level=name, capacity_bytes=size) for name, size in sorted(found.items())
+    )
+
+
+def _listed(text: str) -> int:
+    """Number of processors in a list such as `0-3,8`."""
+    count = 0
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        count += int(last or first) - int(first) + 1
+    return count
+
+
+def _integer(text: str | None) -> int:
+    try:
+        return int(text or "0", 0)
+    except ValueError:
+        return 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
