@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlsys_lint import __version__, linting
 from mlsys_lint.budgets import judge_budgets
@@ -26,11 +27,13 @@ from mlsys_lint.records import (
     Problem,
     Runtime,
     TensorInfo,
-    ValidationReport,
 )
 from mlsys_lint.roofline import contraction_peak, ridge
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.totals import is_lower_bound, total
+
+if TYPE_CHECKING:
+    from mlsys_lint.records.validation import ValidationReport
 
 SCHEMA_VERSION = "1"
 

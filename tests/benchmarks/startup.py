@@ -34,9 +34,9 @@ def main() -> None:
         pairs = [(seconds(baseline), seconds(command)) for _ in range(RUNS)]
         imports, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
         ratios = [one / base for base, one in pairs]
-        print(
+        sys.stdout.write(
             f"{Path(model).name}: {ours / imports:.2f} times `import onnx` "
-            f"({ours:.3f} s, {imports:.3f} s; pairs {min(ratios):.2f} .. {max(ratios):.2f})"
+            f"({ours:.3f} s, {imports:.3f} s; pairs {min(ratios):.2f} .. {max(ratios):.2f})\n"
         )
 
 

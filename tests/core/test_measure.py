@@ -16,7 +16,9 @@ from onnx import TensorProto
 from mlsys_lint import measure
 from mlsys_lint.errors import ModelError, OptionError, RuntimeUnavailableError
 from mlsys_lint.measure import process
-from mlsys_lint.records import Measurement
+from mlsys_lint.records.validation import (
+    Measurement,
+)
 
 # Peak activations: a and y, 2 x 4 floats each, are alive together: 64 bytes.
 _CHAIN = "g (float[2,3] x, float[3,4] w) => (float[2,4] y) { a = MatMul(x, w)  y = Relu(a) }"

@@ -15,13 +15,10 @@ from mlsys_lint.records import (
     DeviceProfile,
     DeviceReport,
     Dimension,
-    Fallback,
     Figure,
-    InputPlan,
     Interval,
     Kernel,
     KernelReport,
-    Measurement,
     MemoryLevel,
     ModelInfo,
     ModelReport,
@@ -30,6 +27,11 @@ from mlsys_lint.records import (
     Problem,
     TensorInfo,
     Totals,
+)
+from mlsys_lint.records.validation import (
+    Fallback,
+    InputPlan,
+    Measurement,
 )
 from mlsys_lint.validation import compare, exit_status, to_document, to_text
 from mlsys_lint.validation.comparison import judge_noise, naive_roofline_s, spread

@@ -16,7 +16,9 @@ from mlsys_lint.errors import MlsysLintError, ModelError
 if TYPE_CHECKING:
     from mlsys_lint.pipeline import CheckOptions, RunOptions
     from mlsys_lint.plugin_host import PluginHost
-    from mlsys_lint.records import ValidationReport
+    from mlsys_lint.records.validation import (
+        ValidationReport,
+    )
 
 
 @click.command(

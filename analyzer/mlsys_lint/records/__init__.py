@@ -1,4 +1,7 @@
-"""All records of the pipeline: frozen values, grouped by what they describe."""
+"""The records of `check`: frozen values, grouped by what they describe.
+
+Those of `validate` are in `records.validation`, which `check` does not import.
+"""
 
 from __future__ import annotations
 
@@ -45,21 +48,9 @@ from mlsys_lint.records.report import (
     Severity,
     Totals,
 )
-from mlsys_lint.records.validation import (
-    Baselines,
-    Fallback,
-    InputPlan,
-    KernelGroup,
-    Measurement,
-    Noise,
-    Spread,
-    Summary,
-    ValidationReport,
-)
 
 __all__ = [
     "Attribute",
-    "Baselines",
     "BudgetVerdict",
     "Contraction",
     "Coverage",
@@ -70,24 +61,19 @@ __all__ = [
     "Dimension",
     "Efficiency",
     "Estimate",
-    "Fallback",
     "Figure",
     "Finding",
     "FuseNodes",
     "Hit",
-    "InputPlan",
     "Interval",
     "Kernel",
-    "KernelGroup",
     "KernelReport",
-    "Measurement",
     "MemoryLevel",
     "ModelInfo",
     "ModelReport",
     "NodeCost",
     "NodeStatus",
     "NodeView",
-    "Noise",
     "OpCost",
     "OperatorSpec",
     "Optimizer",
@@ -99,9 +85,6 @@ __all__ = [
     "Runtime",
     "Severity",
     "Shape",
-    "Spread",
-    "Summary",
     "TensorInfo",
     "Totals",
-    "ValidationReport",
 ]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Final
 
-from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint_plugins.ops.linear import broadcast
+from mlsys_lint_plugins.ops.rows import with_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heads:
-    """Sizes of an attention: B batches, H query heads, S queries, T keys, D and Dv per head."""
+    """Sizes of an attention: B batches, H query heads, S queries, T keys, D and Dv per head.
+
+    `past` is the number of keys before the first query's own.
+    """
 
     batch: int
     heads: int
@@ -20,6 +26,16 @@ class Heads:
     size: int
     value_size: int
     past: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the score matrices: B * H * S."""
+        return self.batch * self.heads * self.queries
+
+    @property
+    def scores(self) -> int:
+        """Elements of the score matrices: B * H * S * T."""
+        return self.rows * self.keys
 
 
 def scores_and_values(heads: Heads, dtype: str) -> tuple[Contraction, Contraction]:
@@ -34,10 +50,15 @@ def scores_and_values(heads: Heads, dtype: str) -> tuple[Contraction, Contractio
     )
 
 
-def causal_pairs(heads: Heads) -> int:
-    """(query, key) pairs above the diagonal: query i sees keys 0 .. past + i."""
-    visible = sum(min(heads.keys, heads.past + i + 1) for i in range(heads.queries))
-    return heads.queries * heads.keys - visible
+def masked_pairs(heads: Heads, window: int = 0) -> int:
+    """(query, key) pairs of a head that a causal mask hides: query i sees keys 0 .. past + i.
+
+    With a window it sees the last `window` of them only.
+    """
+    seen = [min(heads.keys, max(0, heads.past + at + 1)) for at in range(heads.queries)]
+    if window > 0:
+        seen = [min(one, window) for one in seen]
+    return heads.queries * heads.keys - sum(seen)
 
 
 def attention_cost(
@@ -45,101 +66,148 @@ def attention_cost(
     heads: Heads,
     *,
     causal: bool,
-    score_ops: int = 1,
-    score_transcendentals: int = 1,
+    window: int = 0,
+    dtype: str | None = None,
+    before: Sequence[Contraction] = (),
+    vector_ops: int = 0,
+    transcendentals: int = 0,
     read: Sequence[int] | None = None,
-    extra: Sequence[Contraction] = (),
-    extra_ops: int = 0,
+    assumptions: Sequence[str] = (),
 ) -> OpCost:
-    """Cost of softmax(scale * Q K^T + bias) V, dense; `macs_masked` is what a causal mask saves.
+    """Cost of softmax(Q K^T) V, dense, and of what the caller adds; K and V are read once.
 
-    Vector operations per score: `score_ops` (scale, mask, soft cap), and softmax's 4: maximum,
-    subtraction, sum, division (less 2 per row); one exp per score.
+    `macs_masked` is what a causal mask makes unnecessary. Softmax takes per row of T scores: the
+    maximum T - 1, the difference T, the sum T - 1, the division T, and one exp per score. Memory
+    for the scores is not counted: some kernels hold all of them, others a tile.
     """
-    dtype = node.input(0).type_name
-    rows = heads.batch * heads.heads * heads.queries
-    scores = rows * heads.keys
-    masked = causal_pairs(heads) * heads.batch * heads.heads if causal else 0
+    element = dtype or node.input(0).type_name
+    softmax = 4 * heads.scores - 2 * heads.rows if heads.keys else 0
+    pairs = masked_pairs(heads, window) if causal else 0
     return cost(
         node,
         kernel_class="attention",
-        contractions=(*extra, *scores_and_values(heads, dtype)),
-        vector_ops=scores * (score_ops + 4) - 2 * rows * (heads.keys > 0) + extra_ops,
-        transcendentals=scores * score_transcendentals,
-        macs_masked=masked * (heads.size + heads.value_size),
+        contractions=(*before, *scores_and_values(heads, element)),
+        vector_ops=softmax + vector_ops,
+        transcendentals=heads.scores + transcendentals,
+        macs_masked=pairs * heads.batch * heads.heads * (heads.size + heads.value_size),
         read=read,
+        assumptions=assumptions,
     )
 
 
-def heads_of(node: NodeView) -> Heads:
-    """Sizes of ai.onnx Attention: Q, K, V of rank 4 [B, H, S, D] or 3 [B, S, H * D]."""
+def heads_of(node: NodeView) -> Heads | Declined:
+    """Sizes of ai.onnx Attention: Q, K, V of rank 4 [B, H, S, D] or 3 [B, S, H * D].
+
+    An external cache (nonpad_kv_seqlen, opset 24) holds the queries' own keys at its end.
+    """
     q, k, v = (node.input(position) for position in range(3))
     past = node.optional_input(4)
     cached = past.dims[2] if past is not None else 0
     if q.rank == 4:
         batch, heads, queries, size = q.dims
-        return Heads(
-            batch=batch,
-            heads=heads,
-            queries=queries,
-            keys=k.dims[2] + cached,
-            size=size,
-            value_size=v.dims[3],
-            past=cached,
-        )
-    heads, shared = node.integer("q_num_heads", 1), node.integer("kv_num_heads", 1)
+        keys, value_size = k.dims[2] + cached, v.dims[3]
+    else:
+        heads, shared = node.integer("q_num_heads", 0), node.integer("kv_num_heads", 0)
+        if not heads or not shared:
+            return Declined("q_num_heads and kv_num_heads are required for inputs of rank 3")
+        batch, queries, size = q.dims[0], q.dims[1], q.dims[2] // heads
+        keys, value_size = k.dims[1] + cached, v.dims[2] // shared
+    if node.optional_input(6) is not None:
+        cached = keys - queries
     return Heads(
-        batch=q.dims[0],
+        batch=batch,
         heads=heads,
-        queries=q.dims[1],
-        keys=k.dims[1] + cached,
-        size=q.dims[2] // heads,
-        value_size=v.dims[2] // shared,
+        queries=queries,
+        keys=keys,
+        size=size,
+        value_size=value_size,
         past=cached,
     )
 
 
-def attention(node: NodeView) -> OpCost:
-    """ai.onnx Attention-23: no projections. Scores, softmax and weighted sum; see attention_cost.
+def attention(node: NodeView) -> OpCost | Declined:
+    """ai.onnx Attention: softmax(Q K^T * scale + bias) V without projections, as onnx's body counts.
 
-    The scale counts once per score, a mask once more, a soft cap three times (division, product and
-    a tanh). Copies into present_key and present_value move bytes only.
+    The body scales Q and K (of every query head), adds a bias to every score even where no mask is
+    given, and protects rows that are masked whole (a selection per score, a maximum over the bias).
+    A soft cap takes a division, a product and a tanh per score. Arithmetic on shapes and the root
+    of the scale are not counted; present_key and present_value move bytes only.
     """
-    masked = node.optional_input(3) is not None
-    capped = float(node.attributes.get("softcap", 0.0) or 0.0) != 0.0  # type: ignore[arg-type]
+    heads = heads_of(node)
+    if isinstance(heads, Declined):
+        return heads
+    bias_ops, bias = _bias(node, heads)
+    capped = heads.scores if node.attributes.get("softcap", 0.0) != 0.0 else 0
+    scaled = heads.batch * heads.heads * (heads.queries + heads.keys) * heads.size
+    lengths = node.optional_input(6) is not None
     return attention_cost(
         node,
-        heads_of(node),
+        heads,
         causal=bool(node.integer("is_causal", 0)),
-        score_ops=1 + masked + 2 * capped,
-        score_transcendentals=1 + capped,
+        vector_ops=scaled + bias_ops + 2 * capped + heads.scores + (bias + heads.scores),
+        transcendentals=capped,
+        assumptions=("data-dependent: every key of the cache is valid",) if lengths else (),
     )
 
 
-def rotary_embedding(node: NodeView) -> OpCost:
+def _bias(node: NodeView, heads: Heads) -> tuple[int, int]:
+    """(operations, elements) of the bias that is added to the scores: mask, causal part, padding.
+
+    A boolean mask takes a selection per element; the causal part a sum per query, a comparison and
+    a selection per pair; padding a comparison and a selection per key; joining two of them a sum.
+    """
+    mask, lengths = node.optional_input(3), node.optional_input(6)
+    square = (heads.queries, heads.keys)
+    shape = square if mask is None else broadcast(mask.dims, square)
+    ops = mask.numel if mask is not None and mask.dtype == "bool" else 0
+    each = (heads.batch, 1) if lengths is not None else ()
+    if node.integer("is_causal", 0):
+        shape = broadcast(shape, (*each, *square))
+        ops += prod(each) * heads.queries * (1 + 2 * heads.keys) + prod(shape)
+    if lengths is not None:
+        shape = broadcast(shape, (*each, *square))
+        ops += 2 * heads.batch * heads.keys + prod(shape)
+    return ops, prod(shape)
+
+
+def rotary_embedding(node: NodeView) -> OpCost | Declined:
     """x1' = x1 cos - x2 sin, x2' = x2 cos + x1 sin: 3 operations per rotated element.
 
-    cos and sin come from caches, of which the rows of the positions are read.
+    cos_cache and sin_cache hold a row for each position ([P, D / 2]), of which those of
+    position_ids are read, or one for each token ([B, S, D / 2]).
     """
-    return rotary_cost(node, node.input(0), (1, 2))
+    return rotary_cost(node, positions=3, caches=(1, 2))
 
 
-def rotary_cost(node: NodeView, data: TensorInfo, caches: tuple[int, int]) -> OpCost:
-    """Rotation of a whole head unless rotary_embedding_dim says less."""
-    heads = node.integer("num_heads", 0)
-    size = data.dims[3] if data.rank == 4 else data.dims[2] // max(heads, 1)
-    rotated = node.integer("rotary_embedding_dim", 0) or size
-    share = data.numel // size * min(rotated, size)
-    return cost(
+def rotary_cost(node: NodeView, *, positions: int, caches: tuple[int, int]) -> OpCost | Declined:
+    """Rotation of [B, S, H * D] or [B, H, S, D]; of the whole head without rotary_embedding_dim."""
+    data, given = node.input(0), node.integer("rotary_embedding_dim", 0)
+    rotated = data.numel
+    if given:
+        heads = node.integer("num_heads", 0)
+        if data.rank != 4 and not heads:
+            return Declined("num_heads is required for an input of rank 3")
+        size = data.dims[3] if data.rank == 4 else data.dims[2] // heads
+        rotated = data.numel // size * min(given, size)
+    tables = [node.input(one) for one in caches]
+    tokens = data.dims[0] * (data.dims[2] if data.rank == 4 else data.dims[1])
+    base = cost(
         node,
         kernel_class="elementwise",
-        vector_ops=3 * share,
-        bytes_read=data.nbytes + sum(node.input(one).nbytes for one in caches),
+        vector_ops=3 * rotated,
+        read=[0, positions],
     )
+    return with_rows(base, [(one, _cache_rows(one, tokens)) for one in tables])
+
+
+def _cache_rows(cache: TensorInfo, tokens: int) -> int:
+    return cache.dims[0] if cache.rank == 3 else tokens
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    OperatorSpec(domain="", op_type="Attention", since_version=23, estimate=attention),
+    OperatorSpec(
+        domain="", op_type="Attention", since_version=23, estimate=attention, shape_inputs=(6,)
+    ),
     OperatorSpec(
         domain="",
         op_type="RotaryEmbedding",

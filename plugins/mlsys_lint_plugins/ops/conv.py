@@ -6,20 +6,22 @@ from math import prod
 from typing import Final
 
 from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, TensorInfo, cost
-from mlsys_lint_plugins.ops.linear import REQUANTIZE_OPS
+from mlsys_lint_plugins.ops.linear import REQUANTIZE_OPS, shift_ops
 
 
-def conv_contraction(weight: TensorInfo, output: TensorInfo, group: int, dtype: str) -> Contraction:
+def conv_contraction(
+    weight: TensorInfo, output: TensorInfo, group: int, dtype: str, *, channels_last: bool = False
+) -> Contraction:
     """Implicit GEMM (im2col): padding counts dense, as kernels compute it.
 
-    W is [Cout, Cin/g, k...] and Y [N, Cout, o...]: batch = N * g, m = prod(o), n = Cout / g,
-    k = Cin/g * prod(k).
+    W is [Cout, Cin/g, k...] and Y [N, Cout, o...] (or [N, o..., Cout]): batch = N * g, m = prod(o),
+    n = Cout / g, k = Cin/g * prod(k).
     """
-    n, cout, *positions = output.dims
+    positions = output.dims[1:-1] if channels_last else output.dims[2:]
     return Contraction(
-        batch=n * group,
+        batch=output.dims[0] * group,
         m=prod(positions),
-        n=cout // group,
+        n=weight.dims[0] // group,
         k=prod(weight.dims[1:]),
         dtype=dtype,
     )
@@ -32,96 +34,116 @@ def conv_class(weight: TensorInfo, group: int) -> str:
     return "conv_pointwise" if prod(weight.dims[2:]) == 1 else "conv"
 
 
-def conv(node: NodeView) -> OpCost:
-    """Y[n, o, p] = b[o] + sum over c, k of X W: N * Cout * prod(out) * Cin/g * prod(kernel) MACs.
-
-    The bias is one vector operation per output element.
-    """
-    return conv_cost(node, node.input(0), node.input(1), node.optional_input(2))
-
-
 def conv_cost(
-    node: NodeView, data: TensorInfo, weight: TensorInfo, bias: TensorInfo | None, extra: int = 0
+    node: NodeView,
+    data: TensorInfo,
+    weight: TensorInfo,
+    *,
+    vector_ops: int = 0,
+    transcendentals: int = 0,
+    channels_last: bool = False,
 ) -> OpCost:
-    """Cost of a convolution whose operands stand at any position; `extra` vector ops per output."""
+    """Cost of a convolution whose operands stand at any position of the node."""
     group = node.integer("group", 1)
-    output = node.output()
-    per_element = extra + (1 if bias is not None else 0)
+    product = conv_contraction(
+        weight, node.output(), group, data.type_name, channels_last=channels_last
+    )
     return cost(
         node,
         kernel_class=conv_class(weight, group),
-        contractions=(conv_contraction(weight, output, group, data.type_name),),
-        vector_ops=per_element * output.numel,
+        contractions=(product,),
+        vector_ops=vector_ops,
+        transcendentals=transcendentals,
     )
+
+
+def per_output(node: NodeView, *positions: int) -> int:
+    """One operation per output element for each input that is given: a bias, a residual."""
+    found = sum(node.optional_input(position) is not None for position in positions)
+    return found * node.output().numel
+
+
+def conv(node: NodeView) -> OpCost:
+    """Y[n, o, p] = b[o] + sum over c, k of X W: N * Cout * prod(out) * Cin/g * prod(kernel) MACs.
+
+    The bias is one vector operation per output element. A strided 1x1 kernel is charged all of X.
+    """
+    return conv_cost(node, node.input(0), node.input(1), vector_ops=per_output(node, 2))
 
 
 def conv_integer(node: NodeView) -> OpCost:
     """ConvInteger: Conv's MACs; subtracting zero points costs 1 per element of each side."""
-    x, w = node.input(0), node.input(1)
-    group = node.integer("group", 1)
-    shifted = sum(
-        side.numel
-        for side, zero in ((x, node.optional_input(2)), (w, node.optional_input(3)))
-        if zero is not None
-    )
-    return cost(
-        node,
-        kernel_class=conv_class(w, group),
-        contractions=(conv_contraction(w, node.output(), group, x.type_name),),
-        vector_ops=shifted,
-    )
+    shifts = shift_ops(node, (0, 2), (1, 3))
+    return conv_cost(node, node.input(0), node.input(1), vector_ops=shifts)
 
 
 def qlinear_conv(node: NodeView) -> OpCost:
-    """QLinearConv: Conv's MACs, the int32 bias, and the requantization of every output."""
+    """QLinearConv: Conv's MACs, zero points, the int32 bias, and every output's requantization.
+
+    Requantization is a scale, round, shift and clamp (2). com.microsoft's form may keep channels
+    last; its weights stay [Cout, Cin/g, k...].
+    """
+    work = shift_ops(node, (0, 2), (3, 5)) + per_output(node, 8)
     return conv_cost(
-        node, node.input(0), node.input(3), node.optional_input(8), extra=REQUANTIZE_OPS
+        node,
+        node.input(0),
+        node.input(3),
+        vector_ops=work + REQUANTIZE_OPS * node.output().numel,
+        channels_last=bool(node.integer("channels_last", 0)),
     )
 
 
 def conv_transpose(node: NodeView) -> OpCost:
-    """W is [Cin, Cout/g, k...]: each input element meets Cout/g filters at all kernel positions.
+    """Each input element meets Cout/g filters: N * Cin * prod(in) * Cout/g * prod(kernel) MACs.
 
-    N * Cin * prod(in) * Cout/g * prod(kernel) MACs, cropped positions included. Overlapping
-    products are summed by the MACs themselves; the bias is one operation per output element.
+    W is [Cin, Cout/g, k...]. Batch = N * g, m = input pixels, k = Cin/g, n = Cout/g * prod(kernel).
+    Overlapping results are accumulated (part of the MACs); what pads crop is computed all the same.
     """
     x, w = node.input(0), node.input(1)
     group = node.integer("group", 1)
-    n, cin, *positions = x.dims
     contraction = Contraction(
-        batch=n * group,
-        m=prod(positions),
+        batch=x.dims[0] * group,
+        m=prod(x.dims[2:]),
         n=prod(w.dims[1:]),
-        k=cin // group,
+        k=x.dims[1] // group,
         dtype=x.type_name,
     )
-    bias = node.output().numel if node.optional_input(2) is not None else 0
-    return cost(node, kernel_class="conv_transpose", contractions=(contraction,), vector_ops=bias)
+    return cost(
+        node,
+        kernel_class="conv_transpose",
+        contractions=(contraction,),
+        vector_ops=per_output(node, 2),
+    )
 
 
-_BILINEAR_OPS: Final = 11
-"""Per sampled value: 4 corner weights (2 subtractions, 4 products) and 4 products, 3 sums, less the
-2 weights that are differences already: 2 + 4 + 4 + 3 - 2 = 11."""
+def interpolation_ops(axes: int) -> tuple[int, int]:
+    """Linear interpolation between 2^axes neighbours: operations per (value, sampling location).
+
+    A value takes 2^axes products and one sum less. A location takes, for each axis, the sum that
+    places it, a floor and two distances, and axes - 1 products for each neighbour's weight; all
+    channels share it. In the plane: 7 and 12.
+    """
+    neighbours = 2**axes
+    return 2 * neighbours - 1, 4 * axes + neighbours * (axes - 1)
 
 
 def deform_conv(node: NodeView) -> OpCost:
-    """DeformConv: Conv's MACs on bilinearly sampled inputs.
+    """DeformConv: Conv's MACs on interpolated inputs.
 
-    Sampling happens once per input channel, kernel position and output pixel: 11 vector operations,
-    2 more to add the offset, and one for the mask where there is one.
+    A value is sampled for each input channel, kernel position and output pixel (7 operations in
+    the plane, 8 with a mask), a location for each offset group, kernel position and pixel (12).
     """
-    x, w = node.input(0), node.input(1)
-    group = node.integer("group", 1)
-    output = node.output()
-    kernel, pixels = prod(w.dims[2:]), prod(output.dims[2:])
-    sampled = x.dims[0] * x.dims[1] * kernel * pixels
-    masked = 1 if node.optional_input(4) is not None else 0
-    bias = output.numel if node.optional_input(3) is not None else 0
+    x, w, output = node.input(0), node.input(1), node.output()
+    each_value, each_location = interpolation_ops(x.rank - 2)
+    each_value += node.optional_input(4) is not None
+    places = x.dims[0] * prod(w.dims[2:]) * prod(output.dims[2:])
+    sampling = places * (x.dims[1] * each_value + node.integer("offset_group", 1) * each_location)
+    plain = conv_contraction(w, output, node.integer("group", 1), x.type_name)
     return cost(
         node,
         kernel_class="conv_deformable",
-        contractions=(conv_contraction(w, output, group, x.type_name),),
-        vector_ops=sampled * (_BILINEAR_OPS + 2 + masked) + bias,
+        contractions=(plain,),
+        vector_ops=sampling + per_output(node, 3),
     )
 
 

@@ -98,3 +98,52 @@ def product(left: Sizes, right: Sizes) -> Sizes:
     if len(left) == 1:
         shape = (*shape[:-2], shape[-1])
     return shape[:-1] if len(right) == 1 else shape
+
+
+def total(*parts: int | None) -> int | None:
+    """Sum of sizes; unknown as soon as one of them is."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def infer_conv(data: int, weight: int, result: int | None = None) -> Infer:
+    """Output of a convolution whose operands stand at these positions; its type is `result`'s.
+
+    Without `result` the type is the data's. With channels_last the data is [N, positions..., C].
+    """
+
+    def infer(context: InferenceContext) -> None:
+        x, w = sizes(context, data), sizes(context, weight)
+        if x is None or w is None or len(x) != len(w):
+            return
+        last = bool(integer(context, "channels_last"))
+        extents = _positions(context, x[1:-1] if last else x[2:], w[2:])
+        shape = (x[0], *extents, w[0]) if last else (x[0], w[0], *extents)
+        put(context, 0, element_type(context, data if result is None else result), shape)
+
+    return infer
+
+
+def _positions(context: InferenceContext, extents: Sizes, kernel: Sizes) -> Sizes:
+    """(in + pads - dilation (kernel - 1) - 1) // stride + 1; ceil(in / stride) where pads are SAME."""
+    rank = len(extents)
+    strides, dilations = _list(context, "strides", rank, 1), _list(context, "dilations", rank, 1)
+    pads = _list(context, "pads", 2 * rank, 0)
+    attribute: onnx.AttributeProto | None = context.get_attribute("auto_pad")
+    padding = attribute.s.decode() if attribute is not None else "NOTSET"
+    found: list[int | None] = []
+    for axis, (extent, width, stride) in enumerate(zip(extents, kernel, strides, strict=True)):
+        if extent is None or width is None:
+            found.append(None)
+        elif padding.startswith("SAME"):
+            found.append(-(-extent // stride))
+        else:
+            padded = extent + (pads[axis] + pads[axis + rank] if padding == "NOTSET" else 0)
+            found.append((padded - dilations[axis] * (width - 1) - 1) // stride + 1)
+    return tuple(found)
+
+
+def _list(context: InferenceContext, name: str, length: int, default: int) -> list[int]:
+    attribute: onnx.AttributeProto | None = context.get_attribute(name)
+    given_ints = list(attribute.ints) if attribute is not None else []
+    return given_ints if len(given_ints) == length else [default] * length

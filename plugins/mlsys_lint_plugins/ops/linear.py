@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from math import prod
 from typing import Final
 
-from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint_plugins.ops.einsum import contraction_class, einsum
 
+__all__ = [
+    "OPERATORS",
+    "REQUANTIZE_OPS",
+    "broadcast",
+    "contraction_class",
+    "gemm_contraction",
+    "gemm_vector_ops",
+    "matmul_contraction",
+    "shift_ops",
+]
 
-def contraction_class(contraction: Contraction) -> str:
-    """Gemv where one side is a vector, batched_matmul where many products run, else gemm."""
-    if contraction.batch > 1:
-        return "batched_matmul"
-    return "gemv" if 1 in (contraction.m, contraction.n) else "gemm"
+REQUANTIZE_OPS: Final = 5
+"""Per element of a quantized result: scale, round, shift, and a clamp (min and max)."""
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -25,71 +32,72 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
-def matmul_contraction(left: tuple[int, ...], right: tuple[int, ...], dtype: str) -> Contraction:
+def matmul_contraction(
+    left: tuple[int, ...], right: tuple[int, ...], dtype: str, *, foldable: bool = True
+) -> Contraction:
     """[..., M, K] x [..., K, N] by numpy.matmul's rules.
 
-    A 1-D operand gets an axis of 1; batches broadcast. A right side of rank 2 is shared by the whole
-    batch of the left one, which therefore joins M.
+    A 1-D operand gets an axis of 1; batches broadcast. A right side of one matrix is shared by the
+    whole batch of the left one, which therefore joins M, unless its rows do not lie one after the
+    other (`foldable` is false for a left side that is stored transposed).
     """
     left = (1, *left) if len(left) == 1 else left
     right = (*right, 1) if len(right) == 1 else right
-    m, k, n = left[-2], left[-1], right[-1]
-    if len(right) == 2:
-        return Contraction(m=prod(left[:-1]), n=n, k=k, dtype=dtype)
     batch = prod(broadcast(left[:-2], right[:-2]))
+    m, k, n = left[-2], left[-1], right[-1]
+    if foldable and prod(right[:-2]) == 1:
+        return Contraction(m=batch * m, n=n, k=k, dtype=dtype)
     return Contraction(batch=batch, m=m, n=n, k=k, dtype=dtype)
+
+
+def shift_ops(node: NodeView, *sides: tuple[int, int]) -> int:
+    """One subtraction per element of each side that has a zero point: (data, zero point) positions."""
+    return sum(
+        node.input(data).numel for data, zero in sides if node.optional_input(zero) is not None
+    )
 
 
 def matmul(node: NodeView) -> OpCost:
     """Y[..., m, n] = sum_k A[..., m, k] B[..., k, n]: batch * m * n * k MACs."""
-    a, b = node.input(0), node.input(1)
+    return _product(node, 0, 1)
+
+
+def _product(node: NodeView, left: int, right: int, vector_ops: int = 0) -> OpCost:
+    a, b = node.input(left), node.input(right)
     contraction = matmul_contraction(a.dims, b.dims, a.type_name)
-    return cost(node, kernel_class=contraction_class(contraction), contractions=(contraction,))
+    return cost(
+        node,
+        kernel_class=contraction_class(contraction),
+        contractions=(contraction,),
+        vector_ops=vector_ops,
+    )
 
 
 def matmul_integer(node: NodeView) -> OpCost:
-    """Y = (A - a_zero)(B - b_zero) in int32: the MACs of MatMul.
+    """Y = (A - a_zero_point)(B - b_zero_point) in int32: the MACs of MatMul.
 
     Subtracting zero points counts 1 operation per element of each side that has one.
     """
-    a, b = node.input(0), node.input(1)
-    contraction = matmul_contraction(a.dims, b.dims, a.type_name)
-    shifted = sum(
-        side.numel
-        for side, zero in ((a, node.optional_input(2)), (b, node.optional_input(3)))
-        if zero is not None
-    )
-    return cost(
-        node,
-        kernel_class=contraction_class(contraction),
-        contractions=(contraction,),
-        vector_ops=shifted,
-    )
+    return _product(node, 0, 1, vector_ops=shift_ops(node, (0, 2), (1, 3)))
 
 
 def qlinear_matmul(node: NodeView) -> OpCost:
-    """Y = saturate(round(A B * scale) + y_zero): per output a scale, round, shift and clamp (2)."""
-    a, b = node.input(0), node.input(3)
-    contraction = matmul_contraction(a.dims, b.dims, a.type_name)
-    return cost(
-        node,
-        kernel_class=contraction_class(contraction),
-        contractions=(contraction,),
-        vector_ops=REQUANTIZE_OPS * node.output().numel,
-    )
+    """Y = saturate(round((A - a_zero)(B - b_zero) * scale) + y_zero): the MACs of MatMul.
 
-
-REQUANTIZE_OPS: Final = 5
-"""Per element of a quantized result: scale, round, shift, and a clamp (min and max)."""
+    The zero points of A and B count 1 per element, every result a scale, round, shift and clamp (2).
+    The product of the three scales is not counted.
+    """
+    shifts = shift_ops(node, (0, 2), (3, 5))
+    return _product(node, 0, 3, vector_ops=shifts + REQUANTIZE_OPS * node.output().numel)
 
 
 def gemm(node: NodeView) -> OpCost:
     """Y = alpha A' B' + beta C with A' of [M, K] and B' of [K, N]: M * N * K MACs.
 
-    Vector operations: M * N for each of alpha (unless 1), the addition of C, and beta (unless 1;
-    it scales C's own elements).
+    Vector operations: M * N for each of alpha (unless 1) and the addition of C; beta (unless 1)
+    scales C's own elements.
     """
-    contraction = gemm_contraction(node)
+    contraction = gemm_contraction(node, node.input(0), node.input(1))
     return cost(
         node,
         kernel_class=contraction_class(contraction),
@@ -98,10 +106,9 @@ def gemm(node: NodeView) -> OpCost:
     )
 
 
-def gemm_contraction(node: NodeView) -> Contraction:
+def gemm_contraction(node: NodeView, a: TensorInfo, b: TensorInfo) -> Contraction:
     """Shape of Gemm's product; transA and transB say how the operands are stored."""
-    a, b = node.input(0), node.input(1)
-    (m, k) = reversed(a.dims) if node.integer("transA", 0) else a.dims
+    k, m = a.dims if node.integer("transA", 0) else a.dims[::-1]
     n = b.dims[0] if node.integer("transB", 0) else b.dims[1]
     return Contraction(m=m, n=n, k=k, dtype=a.type_name)
 
@@ -114,74 +121,6 @@ def gemm_vector_ops(node: NodeView, c: TensorInfo | None) -> int:
         count += elements
         count += c.numel if node.attributes.get("beta", 1.0) != 1.0 else 0
     return count
-
-
-def einsum(node: NodeView) -> OpCost | Declined:
-    """A MAC for each point of the product of all labels where two operands or more meet.
-
-    With one operand there is none: sums count n - 1 operations per result. With three or more, each
-    operand after the second costs one more multiplication per point, as the equation is written;
-    a runtime may contract in a better order.
-    """
-    operands = [node.input(position) for position in range(len(node.inputs))]
-    terms, result = parse_equation(node.text("equation"), [one.rank for one in operands])
-    sizes: dict[str, int] = {}
-    for term, operand in zip(terms, operands, strict=True):
-        if len(term) != operand.rank:
-            return Declined(f"equation {node.text('equation')!r} does not fit the operands' ranks")
-        for label, size in zip(term, operand.dims, strict=True):
-            sizes[label] = max(size, sizes.get(label, 1))
-    points, outputs = prod(sizes.values()), node.output().numel
-    if len(operands) == 1:
-        summed = max(0, points - outputs)
-        return cost(node, kernel_class="reduction" if summed else "transpose", vector_ops=summed)
-    contraction = _einsum_contraction(terms, result, sizes, operands[0].type_name)
-    return cost(
-        node,
-        kernel_class=contraction_class(contraction),
-        contractions=(contraction,),
-        vector_ops=points * (len(operands) - 2),
-    )
-
-
-def parse_equation(equation: str, ranks: list[int]) -> tuple[list[str], str]:
-    """Labels of each operand and of the result; an ellipsis becomes capital digits-free labels.
-
-    An implicit result holds the ellipsis, then the labels that occur once, in order.
-    """
-    left, arrow, right = equation.replace(" ", "").partition("->")
-    raw = left.split(",")
-    widths = [rank - len(term.replace("...", "")) for term, rank in zip(raw, ranks, strict=False)]
-    width = max((w for w, term in zip(widths, raw, strict=False) if "..." in term), default=0)
-    dots = "".join(chr(0x2460 + position) for position in range(width))
-    terms = [
-        term.replace("...", dots[width - max(w, 0) :] if w else "")
-        for term, w in zip(raw, widths, strict=False)
-    ]
-    if arrow:
-        return terms, right.replace("...", dots)
-    counts = Counter("".join(terms))
-    once = sorted(label for label, n in counts.items() if n == 1 and label not in dots)
-    return terms, dots + "".join(once)
-
-
-def _einsum_contraction(
-    terms: list[str], result: str, sizes: dict[str, int], dtype: str
-) -> Contraction:
-    """Batch: labels of both sides that stay; m and n: of one side; k: labels summed over."""
-    left, right = set(terms[0]), set("".join(terms[1:]))
-    kept = set(result)
-
-    def extent(labels: set[str]) -> int:
-        return prod(sizes[label] for label in labels)
-
-    return Contraction(
-        batch=extent(kept & left & right),
-        m=extent((kept & left) - right),
-        n=extent((kept & right) - left),
-        k=extent((left | right) - kept),
-        dtype=dtype,
-    )
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (

@@ -1,4 +1,4 @@
-"""com.microsoft: fused matrix products, normalizations with a skip, low-bit weights, activations."""
+"""com.microsoft: matrix products and convolutions with something fused, low-bit weights."""
 
 from __future__ import annotations
 
@@ -6,35 +6,30 @@ from collections.abc import Callable
 from math import prod
 from typing import Final
 
-from onnx import TensorProto
 from onnx.shape_inference import InferenceContext
 
-from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.activation import ACTIVATIONS
-from mlsys_lint_plugins.ops.conv import conv_cost
+from mlsys_lint_plugins.ops.conv import conv_cost, per_output
+from mlsys_lint_plugins.ops.fused_activation import activation_counts
 from mlsys_lint_plugins.ops.inference import (
     Infer,
     Sizes,
     element_type,
+    infer_conv,
     integer,
     product,
     put,
-    same_as,
     sizes,
 )
 from mlsys_lint_plugins.ops.linear import (
-    REQUANTIZE_OPS,
     contraction_class,
     gemm_contraction,
     gemm_vector_ops,
     matmul_contraction,
 )
-from mlsys_lint_plugins.ops.normalization import layer_norm_cost, rms_norm_cost
 
 _DOMAIN: Final = "com.microsoft"
-
-
-# -- matrix products -------------------------------------------------------------------------------
 
 
 def _turned(shape: Sizes, *, transposed: bool, batched: bool) -> Sizes:
@@ -49,53 +44,73 @@ def _turned(shape: Sizes, *, transposed: bool, batched: bool) -> Sizes:
     return (*shape[:-2], shape[-1], shape[-2]) if transposed else shape
 
 
-def fused_matmul(node: NodeView) -> OpCost:
-    """Alpha A' B' with transposed operands: MatMul's MACs; alpha counts once per result if not 1."""
-    sides = []
-    for position, side in ((0, "A"), (1, "B")):
-        turned = _turned(
-            node.input(position).dims,
-            transposed=bool(node.integer(f"trans{side}", 0)),
-            batched=bool(node.integer(f"transBatch{side}", 0)),
-        )
-        sides.append(tuple(size for size in turned if size is not None))
-    contraction = matmul_contraction(sides[0], sides[1], node.input(0).type_name)
-    scaled = node.output().numel if node.attributes.get("alpha", 1.0) != 1.0 else 0
+def _side(node: NodeView, position: int, side: str) -> tuple[int, ...]:
+    turned = _turned(
+        node.input(position).dims,
+        transposed=bool(node.integer(f"trans{side}", 0)),
+        batched=bool(node.integer(f"transBatch{side}", 0)),
+    )
+    return tuple(size for size in turned if size is not None)
+
+
+def fused_matmul(node: NodeView) -> OpCost | Declined:
+    """Alpha A' B' with transposed operands: MatMul's MACs; alpha counts once per result if not 1.
+
+    FusedMatMulActivation applies the activation that it names to every result.
+    """
+    counts = activation_counts(node.text("activation"))
+    if counts is None:
+        return _unknown(node)
+    contraction = matmul_contraction(
+        _side(node, 0, "A"),
+        _side(node, 1, "B"),
+        node.input(0).type_name,
+        foldable=not (node.integer("transA", 0) or node.integer("transBatchA", 0)),
+    )
+    elements = node.output().numel
+    scaled = node.attributes.get("alpha", 1.0) != 1.0
     return cost(
         node,
         kernel_class=contraction_class(contraction),
         contractions=(contraction,),
-        vector_ops=scaled,
+        vector_ops=(scaled + counts[0]) * elements,
+        transcendentals=counts[1] * elements,
     )
+
+
+def _unknown(node: NodeView) -> Declined:
+    return Declined(f"activation {node.text('activation')!r} has no formula")
 
 
 def infer_fused_matmul(context: InferenceContext) -> None:
     """Shape of numpy.matmul of the turned operands."""
     shapes = [sizes(context, 0), sizes(context, 1)]
-    if shapes[0] is None or shapes[1] is None:
-        return
     turned = [
         _turned(
-            shape or (),
+            shape,
             transposed=bool(integer(context, f"trans{side}")),
             batched=bool(integer(context, f"transBatch{side}")),
         )
         for shape, side in zip(shapes, "AB", strict=True)
+        if shape
     ]
-    put(context, 0, element_type(context, 0), product(turned[0], turned[1]))
+    if len(turned) == 2:
+        put(context, 0, element_type(context, 0), product(turned[0], turned[1]))
 
 
-def fused_gemm(node: NodeView) -> OpCost:
+def fused_gemm(node: NodeView) -> OpCost | Declined:
     """Gemm followed by the activation that it names."""
-    contraction = gemm_contraction(node)
-    ops, transcendentals = ACTIVATIONS.get(node.text("activation"), (1, 0))
+    counts = activation_counts(node.text("activation"))
+    if counts is None:
+        return _unknown(node)
+    contraction = gemm_contraction(node, node.input(0), node.input(1))
     elements = node.output().numel
     return cost(
         node,
         kernel_class=contraction_class(contraction),
         contractions=(contraction,),
-        vector_ops=gemm_vector_ops(node, node.optional_input(2)) + ops * elements,
-        transcendentals=transcendentals * elements,
+        vector_ops=gemm_vector_ops(node, node.optional_input(2)) + counts[0] * elements,
+        transcendentals=counts[1] * elements,
     )
 
 
@@ -109,238 +124,97 @@ def infer_gemm(context: InferenceContext) -> None:
     put(context, 0, element_type(context, 0), (m, n))
 
 
-def qgemm(node: NodeView) -> OpCost:
-    """Integer Gemm: a at 0, b at 3, int32 bias at 6; results are requantized when y_scale is given."""
-    a, b = node.input(0).dims, node.input(3).dims
-    m, k = reversed(a) if node.integer("transA", 0) else a
-    n = b[0] if node.integer("transB", 0) else b[1]
-    contraction = Contraction(m=m, n=n, k=k, dtype=node.input(0).type_name)
-    per_result = (node.optional_input(6) is not None) + (
-        REQUANTIZE_OPS if node.optional_input(7) is not None else 1
-    )
+def gemm_fast_gelu(node: NodeView) -> OpCost:
+    """FastGelu(X W + bias): MatMul's MACs; per result the bias where there is one, and FastGelu."""
+    x = node.input(0)
+    contraction = matmul_contraction(x.dims, node.input(1).dims, x.type_name)
+    ops, transcendentals = ACTIVATIONS["FastGelu"]
+    elements = node.output().numel
     return cost(
         node,
         kernel_class=contraction_class(contraction),
         contractions=(contraction,),
-        vector_ops=per_result * m * n,
+        vector_ops=per_output(node, 2) + ops * elements,
+        transcendentals=transcendentals * elements,
     )
 
 
-def infer_qgemm(context: InferenceContext) -> None:
-    """[M, N] of the type of y_zero_point, or float without y_scale."""
-    a, b = sizes(context, 0), sizes(context, 3)
-    if a is None or b is None:
-        return
-    m = a[1] if integer(context, "transA") else a[0]
-    n = b[0] if integer(context, "transB") else b[1]
-    quantized = sizes(context, 7) is not None
-    kind = element_type(context, 8) or element_type(context, 0)
-    put(context, 0, kind if quantized else TensorProto.FLOAT, (m, n))
-
-
-def matmul_nbits(node: NodeView) -> OpCost:
+def matmul_nbits(node: NodeView) -> OpCost | Declined:
     """A [.., K] times a K x N weight of `bits` bits in blocks along K: M * N * K MACs.
 
     The multiplication is done in A's type; unpacking a weight counts 2 operations (zero point,
     scale), once per kernel.
     """
     a, k, n = node.input(0), node.integer("K", 0), node.integer("N", 0)
+    if not k or not n:
+        return Declined("K and N are required")
     contraction = Contraction(m=prod(a.dims[:-1]), n=n, k=k, dtype=a.type_name)
-    biased = node.output().numel if node.optional_input(5) is not None else 0
     return cost(
         node,
         kernel_class=f"nbits_{contraction_class(contraction)}",
         contractions=(contraction,),
-        vector_ops=2 * n * k + biased,
+        vector_ops=2 * n * k + per_output(node, 5),
         assumptions=(f"weights of {node.integer('bits', 4)} bits are unpacked to {a.dtype}",),
     )
 
 
 def nbits_elements(node: NodeView, position: int) -> int:
-    """Logical weights of MatMulNBits: N x blocks x block_size in the packed input."""
-    tensor = node.input(position)
+    """Logical weights of MatMulNBits: N * K, without what pads the last block; other inputs as stored.
+
+    Zero points that are packed into bytes count one per block: N * ceil(K / block_size).
+    """
+    tensor, k, n = node.input(position), node.integer("K", 0), node.integer("N", 0)
     if position == 1:
-        return tensor.numel * 8 // node.integer("bits", 4)
+        return n * k
+    if position == 3 and tensor.dtype == "uint8":
+        return n * -(-k // max(1, node.integer("block_size", 1)))
     return tensor.numel
 
 
 def infer_matmul_nbits(context: InferenceContext) -> None:
     """[.., N]."""
     a = sizes(context, 0)
-    if a is not None:
+    if a:
         put(context, 0, element_type(context, 0), (*a[:-1], integer(context, "N")))
 
 
-def dynamic_quantize_matmul(node: NodeView) -> OpCost:
-    """A is quantized on the fly (range 2, scale, round, shift, clamp 2), multiplied in 8 bits, rescaled.
-
-    Per result: conversion, the product of scales, and the bias where there is one.
-    """
-    a, b = node.input(0), node.input(1)
-    contraction = matmul_contraction(a.dims, b.dims, b.type_name)
-    per_result = 2 + (node.optional_input(4) is not None)
-    return cost(
-        node,
-        kernel_class=contraction_class(contraction),
-        contractions=(contraction,),
-        vector_ops=(REQUANTIZE_OPS + 2) * a.numel + per_result * node.output().numel,
-    )
-
-
-def matmul_integer_to_float(node: NodeView) -> OpCost:
-    """MatMulInteger whose results are converted and scaled; a bias is added where there is one."""
-    a, b = node.input(0), node.input(1)
-    contraction = matmul_contraction(a.dims, b.dims, a.type_name)
-    per_result = 2 + (node.optional_input(6) is not None)
-    return cost(
-        node,
-        kernel_class=contraction_class(contraction),
-        contractions=(contraction,),
-        vector_ops=per_result * node.output().numel,
-    )
-
-
-def infer_float_product(context: InferenceContext) -> None:
-    """Shape of numpy.matmul, in float."""
-    a, b = sizes(context, 0), sizes(context, 1)
-    if a is not None and b is not None:
-        put(context, 0, TensorProto.FLOAT, product(a, b))
-
-
-def fused_conv(node: NodeView) -> OpCost:
+def fused_conv(node: NodeView) -> OpCost | Declined:
     """Conv, a residual sum where input 3 is given, and the activation that it names."""
-    ops, transcendentals = ACTIVATIONS.get(node.text("activation"), (0, 0))
-    extra = ops + (node.optional_input(3) is not None)
-    plain = conv_cost(node, node.input(0), node.input(1), node.optional_input(2), extra=extra)
-    return cost(
+    counts = activation_counts(node.text("activation"))
+    if counts is None:
+        return _unknown(node)
+    elements = node.output().numel
+    return conv_cost(
         node,
-        kernel_class=plain.kernel_class,
-        contractions=plain.contractions,
-        vector_ops=plain.vector_ops,
-        transcendentals=transcendentals * node.output().numel,
+        node.input(0),
+        node.input(1),
+        vector_ops=per_output(node, 2, 3) + counts[0] * elements,
+        transcendentals=counts[1] * elements,
     )
-
-
-def infer_conv(context: InferenceContext) -> None:
-    """Conv's output with explicit pads (NOTSET), the form in which the runtime writes it."""
-    x, w = sizes(context, 0), sizes(context, 1)
-    if x is None or w is None or len(x) != len(w) or None in x or None in w:
-        return
-    rank = len(x) - 2
-    lists = {}
-    for name, default in (("strides", 1), ("dilations", 1), ("pads", 0)):
-        attribute = context.get_attribute(name)
-        width = 2 * rank if name == "pads" else rank
-        lists[name] = list(attribute.ints) if attribute is not None else [default] * width
-    positions = [
-        (
-            (x[2 + axis] or 0)
-            + lists["pads"][axis]
-            + lists["pads"][axis + rank]
-            - lists["dilations"][axis] * ((w[2 + axis] or 0) - 1)
-            - 1
-        )
-        // lists["strides"][axis]
-        + 1
-        for axis in range(rank)
-    ]
-    put(context, 0, element_type(context, 0), (x[0], w[0], *positions))
-
-
-# -- normalizations --------------------------------------------------------------------------------
-
-
-def skip_layer_norm(node: NodeView) -> OpCost:
-    """LayerNormalization of input + skip (+ bias): one more operation per element for each sum."""
-    sums = 1 + (node.optional_input(4) is not None)
-    return layer_norm_cost(node, node.input(0), extra=sums, bias=node.optional_input(3) is not None)
-
-
-def skip_rms_norm(node: NodeView) -> OpCost:
-    """RMS normalization of input + skip (+ bias)."""
-    sums = 1 + (node.optional_input(3) is not None)
-    return rms_norm_cost(node, node.input(0), extra=sums)
-
-
-def simplified_layer_norm(node: NodeView) -> OpCost:
-    """RMS normalization under the name that ONNX Runtime gives it."""
-    return rms_norm_cost(node, node.input(0))
-
-
-def infer_skip_norm(context: InferenceContext) -> None:
-    """The input's shape; mean and inverse deviation keep the rows; the sum has the input's shape."""
-    shape = sizes(context, 0)
-    if shape is None:
-        return
-    kind = element_type(context, 0)
-    put(context, 0, kind, shape)
-    for position in (1, 2):
-        put(context, position, TensorProto.FLOAT, (*shape[:-1], 1))
-    put(context, 3, kind, shape)
-
-
-def embed_layer_norm(node: NodeView) -> OpCost:
-    """Sum of word, position and segment embeddings, then LayerNormalization: rows read, not tables."""
-    output = node.output()
-    segment = node.optional_input(1) is not None
-    rows = (2 + segment) * output.nbytes
-    ids = sum(node.input(at).nbytes for at in (0, 1, 7) if node.optional_input(at) is not None)
-    vectors = sum(node.input(at).nbytes for at in (5, 6))
-    normed = layer_norm_cost(node, output, extra=1 + segment, bias=True)
-    return cost(
-        node,
-        kernel_class="norm",
-        vector_ops=normed.vector_ops,
-        transcendentals=normed.transcendentals,
-        bytes_read=rows + ids + vectors,
-        weight_bytes=rows + vectors,
-    )
-
-
-def infer_embed_layer_norm(context: InferenceContext) -> None:
-    """[B, S, width] of the word table; the mask index is int32 [B]."""
-    ids, table = sizes(context, 0), sizes(context, 2)
-    if ids is None or table is None:
-        return
-    kind = element_type(context, 2)
-    put(context, 0, kind, (*ids, table[1]))
-    put(context, 1, TensorProto.INT32, (ids[0],))
-    put(context, 2, kind, (*ids, table[1]))
-
-
-# -- activations -----------------------------------------------------------------------------------
-
-
-def _activation(name: str, bias: int | None = None) -> Callable[[NodeView], OpCost]:
-    """An activation by name; `bias` is the position of a bias that is added first."""
-
-    def estimate(node: NodeView) -> OpCost:
-        ops, transcendentals = ACTIVATIONS[name]
-        elements = node.output().numel
-        added = bias is not None and node.optional_input(bias) is not None
-        return cost(
-            node,
-            kernel_class=f"unary:{name.lower()}",
-            vector_ops=(ops + added) * elements,
-            transcendentals=transcendentals * elements,
-        )
-
-    return estimate
 
 
 def _spec(
-    name: str, estimate: Callable[[NodeView], OpCost], infer: Infer, domain: str = _DOMAIN
+    name: str, estimate: Callable[[NodeView], OpCost | Declined], infer: Infer
 ) -> OperatorSpec:
     return OperatorSpec(
-        domain=domain, op_type=name, since_version=1, estimate=estimate, infer=infer
+        domain=_DOMAIN, op_type=name, since_version=1, estimate=estimate, infer=infer
     )
+
+
+def infer_product(context: InferenceContext) -> None:
+    """Shape of numpy.matmul, in the type of the first operand."""
+    a, b = sizes(context, 0), sizes(context, 1)
+    if a and b:
+        put(context, 0, element_type(context, 0), product(a, b))
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("FusedMatMul", fused_matmul, infer_fused_matmul),
+    _spec("FusedMatMulActivation", fused_matmul, infer_fused_matmul),
     _spec("TransposeMatMul", fused_matmul, infer_fused_matmul),
     _spec("FusedGemm", fused_gemm, infer_gemm),
-    _spec("QGemm", qgemm, infer_qgemm),
+    _spec("GemmFastGelu", gemm_fast_gelu, infer_product),
+    _spec("FusedConv", fused_conv, infer_conv(0, 1)),
     OperatorSpec(
         domain=_DOMAIN,
         op_type="MatMulNBits",
@@ -350,22 +224,4 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
         shape_inputs=(4,),
         elements=nbits_elements,
     ),
-    _spec("DynamicQuantizeMatMul", dynamic_quantize_matmul, infer_float_product),
-    _spec("MatMulIntegerToFloat", matmul_integer_to_float, infer_float_product),
-    _spec("FusedConv", fused_conv, infer_conv),
-    _spec("SkipLayerNormalization", skip_layer_norm, infer_skip_norm),
-    _spec("SkipSimplifiedLayerNormalization", skip_rms_norm, infer_skip_norm),
-    _spec("SimplifiedLayerNormalization", simplified_layer_norm, same_as(0), domain=""),
-    OperatorSpec(
-        domain=_DOMAIN,
-        op_type="EmbedLayerNormalization",
-        since_version=1,
-        estimate=embed_layer_norm,
-        infer=infer_embed_layer_norm,
-        shape_inputs=(0, 1, 7, 8),
-    ),
-    _spec("Gelu", _activation("Gelu"), same_as(0)),
-    _spec("FastGelu", _activation("FastGelu", bias=1), same_as(0)),
-    _spec("BiasGelu", _activation("Gelu", bias=1), same_as(0)),
-    _spec("QuickGelu", _activation("QuickGelu"), same_as(0)),
 )

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Callable
+from math import ceil, prod
 from typing import Final
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint_plugins.ops.conv import interpolation_ops
+
+
+def _window(node: NodeView) -> int:
+    """Elements of the kernel; padding and dilation do not change them."""
+    return prod(node.integers("kernel_shape"))
 
 
 def max_pool(node: NodeView) -> OpCost:
     """Window - 1 comparisons per output element; the Indices output moves bytes only."""
-    window = prod(node.integers("kernel_shape"))
-    return cost(node, kernel_class="pool", vector_ops=(window - 1) * node.output().numel)
+    return cost(node, kernel_class="pool", vector_ops=(_window(node) - 1) * node.output().numel)
 
 
 def average_pool(node: NodeView) -> OpCost:
-    """Window - 1 additions and a division per output element: window operations."""
-    window = prod(node.integers("kernel_shape"))
-    return cost(node, kernel_class="pool", vector_ops=window * node.output().numel)
+    """Window - 1 additions and a division per output element; padding counts as if it were data."""
+    return cost(node, kernel_class="pool", vector_ops=_window(node) * node.output().numel)
 
 
 def lp_pool(node: NodeView) -> OpCost:
-    """(sum |x|^p)^(1/p): abs and add per window element, pow per window element and result."""
-    window, outputs = prod(node.integers("kernel_shape")), node.output().numel
-    return cost(
-        node,
-        kernel_class="pool",
-        vector_ops=(2 * window - 1) * outputs,
-        transcendentals=(window + 1) * outputs,
-    )
+    """(sum |x|^p)^(1/p) over a window: see _lp_cost."""
+    outputs = node.output().numel
+    return _lp_cost(node, _window(node) * outputs, outputs)
+
+
+def _lp_cost(node: NodeView, values: int, outputs: int) -> OpCost:
+    """`values` elements are combined into `outputs`.
+
+    Sums count values - outputs; p = 1 takes an absolute value each, p = 2 a square each and a root
+    per output, any other p an absolute value and a power each and a power per output.
+    """
+    power = node.attributes.get("p", 2)
+    if power == 1:
+        roots = 0
+    else:
+        roots = outputs if power == 2 else values + outputs
+    return cost(node, kernel_class="pool", vector_ops=2 * values - outputs, transcendentals=roots)
 
 
 def global_max_pool(node: NodeView) -> OpCost:
@@ -43,14 +57,8 @@ def global_average_pool(node: NodeView) -> OpCost:
 
 
 def global_lp_pool(node: NodeView) -> OpCost:
-    """Abs and add per element, pow per element and result."""
-    inputs, outputs = node.input(0).numel, node.output().numel
-    return cost(
-        node,
-        kernel_class="pool",
-        vector_ops=2 * inputs - outputs,
-        transcendentals=inputs + outputs,
-    )
+    """(sum |x|^p)^(1/p) over all positions: see _lp_cost."""
+    return _lp_cost(node, node.input(0).numel, node.output().numel)
 
 
 def max_unpool(node: NodeView) -> OpCost:
@@ -59,59 +67,61 @@ def max_unpool(node: NodeView) -> OpCost:
 
 
 def max_roi_pool(node: NodeView) -> OpCost:
-    """At most one comparison per element of the feature map for each region and channel.
+    """Every region's maxima: at most H * W elements for each region and channel.
 
-    Regions depend on data; an upper bound is every region covering the whole map.
+    Each output takes one comparison less than elements; elements on the edge of two bins, which
+    both read, count once.
     """
-    rois, maps = node.input(1).dims[0], prod(node.input(0).dims[1:])
+    regions, outputs = node.input(1).dims[0], node.output().numel
     return cost(
         node,
         kernel_class="pool",
-        vector_ops=rois * maps,
-        assumptions=("at most: every region covers the whole feature map",),
+        vector_ops=max(0, regions * prod(node.input(0).dims[1:]) - outputs),
+        assumptions=("data-dependent: every region covers the whole feature map",),
     )
-
-
-_BILINEAR_OPS: Final = 7
-"""Four products and three sums; the weights are shared by all channels and not counted."""
 
 
 def roi_align(node: NodeView) -> OpCost:
-    """sampling_ratio^2 bilinear samples per output: 7 operations each, then their mean or maximum.
+    """Bilinear samples in every bin, then their mean (n operations) or maximum (n - 1).
 
-    With the default sampling_ratio of 0 the number depends on the regions' sizes; 2 x 2 is taken.
+    A sample takes 7 operations per channel and 12 that all channels share. Their number is
+    sampling_ratio^2; 0 means ceil(region / bins) in each direction, at most that of the whole map.
     """
+    x, output = node.input(0), node.output()
+    regions, _, height, width = output.dims
     ratio = node.integer("sampling_ratio", 0)
-    samples = (ratio or 2) ** 2
-    assumptions = () if ratio else ("sampling_ratio 0 is adaptive: 2 x 2 samples assumed",)
+    samples = ratio**2 or ceil(x.dims[2] / max(1, height)) * ceil(x.dims[3] / max(1, width))
+    each_value, each_location = interpolation_ops(2)
+    combined = samples - (node.text("mode", "avg") == "max")
+    widest = "data-dependent: every region covers the whole feature map"
     return cost(
         node,
         kernel_class="pool",
-        vector_ops=(_BILINEAR_OPS + 1) * samples * node.output().numel,
-        assumptions=assumptions,
+        vector_ops=output.numel * (samples * each_value + combined)
+        + regions * height * width * samples * each_location,
+        assumptions=() if ratio else (widest,),
     )
 
 
-_ESTIMATES: Final = {
-    "MaxPool": max_pool,
-    "AveragePool": average_pool,
-    "LpPool": lp_pool,
-    "GlobalMaxPool": global_max_pool,
-    "GlobalAveragePool": global_average_pool,
-    "GlobalLpPool": global_lp_pool,
-    "MaxUnpool": max_unpool,
-    "MaxRoiPool": max_roi_pool,
-    "RoiAlign": roi_align,
-}
-_SHAPE_INPUTS: Final = {"MaxUnpool": (1, 2), "RoiAlign": (2,)}
-
-OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(
-        domain="",
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        shape_inputs=_SHAPE_INPUTS.get(name, ()),
+def _spec(
+    name: str,
+    since: int,
+    estimate: Callable[[NodeView], OpCost],
+    shape_inputs: tuple[int, ...] = (),
+) -> OperatorSpec:
+    return OperatorSpec(
+        domain="", op_type=name, since_version=since, estimate=estimate, shape_inputs=shape_inputs
     )
-    for name, estimate in _ESTIMATES.items()
+
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    _spec("MaxPool", 1, max_pool),
+    _spec("AveragePool", 1, average_pool),
+    _spec("LpPool", 1, lp_pool),
+    _spec("GlobalMaxPool", 1, global_max_pool),
+    _spec("GlobalAveragePool", 1, global_average_pool),
+    _spec("GlobalLpPool", 1, global_lp_pool),
+    _spec("MaxUnpool", 9, max_unpool, (1, 2)),
+    _spec("MaxRoiPool", 1, max_roi_pool),
+    _spec("RoiAlign", 10, roi_align, (2,)),
 )

@@ -2,64 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint_plugins.ops.fused_activation import activation_counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """Per element of the hidden state and step: gates, element-wise work, activations.
+    """A kind of recurrent cell.
 
-    `vector_ops` leaves out the sum of the input and recurrent products and the biases, which are
-    counted per gate; `peepholes` is the number of peephole products.
+    Attributes:
+        gates: G, the number of gates.
+        activations: The functions f, g, h by default.
+        uses: How often each of them is applied per element of the state and step.
+        vector_ops: Products and sums per element of the state, without activations, the sum of the
+            input and recurrent products, biases and peepholes.
+        peepholes: Peephole products per element of the state.
     """
 
     gates: int
+    activations: tuple[str, ...]
+    uses: tuple[int, ...]
     vector_ops: int
-    activations: int
     peepholes: int = 0
 
 
 CELLS: Final[Mapping[str, Cell]] = {
     # H = f(W x + R h + b)
-    "RNN": Cell(gates=1, vector_ops=0, activations=1),
-    # C = f * C + i * c (3), H = o * h(C) (1); activations i, o, f, c, h(C)
-    "LSTM": Cell(gates=4, vector_ops=4, activations=5, peepholes=3),
-    # r * h (1), H = (1 - z) * h' + z * h (4); activations z, r, h'
-    "GRU": Cell(gates=3, vector_ops=5, activations=3),
+    "RNN": Cell(gates=1, activations=("Tanh",), uses=(1,), vector_ops=0),
+    # f on i, o, f, g on c, h on C; C = f * C + i * c (3), H = o * h(C) (1)
+    "LSTM": Cell(
+        gates=4,
+        activations=("Sigmoid", "Tanh", "Tanh"),
+        uses=(3, 1, 1),
+        vector_ops=4,
+        peepholes=3,
+    ),
+    # f on z, r, g on h'; r * h (1), H = (1 - z) * h' + z * h (4)
+    "GRU": Cell(gates=3, activations=("Sigmoid", "Tanh"), uses=(2, 1), vector_ops=5),
 }
 
 
-def recurrent(node: NodeView) -> OpCost:
-    """D * T * B * G * H * (I + H) MACs for D directions, T steps, B batches, G gates.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """D directions, T steps, B sequences, I inputs, H elements of the hidden state, G gates."""
 
-    The input product x W^T of all steps is one GEMM [T * B, I] x [I, G * H]; the recurrent one
-    h R^T runs step by step [B, H] x [H, G * H]. Vector operations per step and gate element: one
-    to add the two products, two for the biases; per element of the state: the cell's own, two
-    (product, sum) for each peephole. An activation is one transcendental.
+    directions: int
+    steps: int
+    batch: int
+    inputs: int
+    hidden: int
+    gates: int
+
+    @property
+    def states(self) -> int:
+        """Elements of the hidden state over all steps: D * T * B * H."""
+        return self.directions * self.steps * self.batch * self.hidden
+
+    def contractions(self, dtype: str) -> tuple[Contraction, Contraction]:
+        """X W^T of all steps are one GEMM a direction; h R^T waits for the step before."""
+        width = self.gates * self.hidden
+        return (
+            Contraction(
+                batch=self.directions,
+                m=self.steps * self.batch,
+                n=width,
+                k=self.inputs,
+                dtype=dtype,
+            ),
+            Contraction(
+                batch=self.directions * self.steps,
+                m=self.batch,
+                n=width,
+                k=self.hidden,
+                dtype=dtype,
+            ),
+        )
+
+
+def sizes_of(node: NodeView, gates: int, hidden: int) -> Sizes:
+    """X is [T, B, I], or [B, T, I] with layout 1; W has an axis for the directions."""
+    first, second, inputs = node.input(0).dims
+    steps, batch = (second, first) if node.integer("layout", 0) else (first, second)
+    return Sizes(
+        directions=node.input(1).dims[0],
+        steps=steps,
+        batch=batch,
+        inputs=inputs,
+        hidden=hidden,
+        gates=gates,
+    )
+
+
+def recurrent(node: NodeView) -> OpCost | Declined:
+    """D * T * B * G * H * (I + H) MACs for D directions, T steps, B sequences, G gates.
+
+    Vector operations per step and gate element: one to add the two products, two for the biases;
+    per element of the state: the cell's own, two (product, sum) for each peephole, the activations,
+    and two for each of them with `clip`. Sequences that sequence_lens ends early count in full;
+    input_forget changes nothing.
     """
     cell = CELLS[node.op_type]
-    x, w, r = node.input(0), node.input(1), node.input(2)
-    first, second, inputs = x.dims
-    steps, batch = (second, first) if node.integer("layout", 0) else (first, second)
-    directions, hidden = w.dims[0], r.dims[2]
-    width = cell.gates * hidden
-    states = directions * steps * batch * hidden
-    bias = node.optional_input(3) is not None
+    sizes = sizes_of(node, cell.gates, node.input(2).dims[2])
+    return recurrent_cost(node, cell, sizes, node.input(0))
+
+
+def recurrent_cost(
+    node: NodeView, cell: Cell, sizes: Sizes, data: TensorInfo, extra_ops: int = 0
+) -> OpCost | Declined:
+    """Cost of a cell whose products multiply values of `data`'s type."""
+    found = _activations(node, cell, sizes.directions)
+    if isinstance(found, Declined):
+        return found
+    ops, transcendentals = found
+    biased = 2 if node.optional_input(3) is not None else 0
     peepholes = cell.peepholes if node.optional_input(7) is not None else 0
+    each = cell.gates * (1 + biased) + cell.vector_ops + 2 * peepholes
+    early = node.optional_input(4) is not None
     return cost(
         node,
         kernel_class="recurrent",
-        contractions=(
-            Contraction(batch=directions, m=steps * batch, n=width, k=inputs, dtype=x.type_name),
-            Contraction(batch=directions * steps, m=batch, n=width, k=hidden, dtype=x.type_name),
-        ),
-        vector_ops=states * (cell.gates * (1 + 2 * bias) + cell.vector_ops + 2 * peepholes),
-        transcendentals=states * cell.activations,
+        contractions=sizes.contractions(data.type_name),
+        vector_ops=sizes.states * each + sizes.states // max(1, sizes.directions) * ops + extra_ops,
+        transcendentals=sizes.states // max(1, sizes.directions) * transcendentals,
+        assumptions=("data-dependent: every sequence has full length",) if early else (),
     )
+
+
+def _activations(node: NodeView, cell: Cell, directions: int) -> tuple[int, int] | Declined:
+    """(vector operations, transcendentals) per element of one direction's state, summed over them."""
+    given = node.attributes.get("activations")
+    names: Sequence[object] = given if isinstance(given, tuple) and given else ()
+    names = names or cell.activations * directions
+    clipped = 2 * sum(cell.uses) * directions if "clip" in node.attributes else 0
+    ops, transcendentals = clipped, 0
+    for position, name in enumerate(names):
+        counts = activation_counts(str(name))
+        if counts is None:
+            return Declined(f"activation {name!r} has no formula")
+        uses = cell.uses[position % len(cell.uses)]
+        ops += uses * counts[0]
+        transcendentals += uses * counts[1]
+    return ops, transcendentals
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(

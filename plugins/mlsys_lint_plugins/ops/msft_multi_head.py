@@ -1,0 +1,233 @@
+"""com.microsoft's attention on projected Q, K and V: multi-head, decoding, packed, grouped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from onnx.shape_inference import InferenceContext
+
+from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, TensorInfo
+from mlsys_lint_plugins.ops.attention import Heads, attention_cost
+from mlsys_lint_plugins.ops.inference import (
+    Infer,
+    element_type,
+    given,
+    integer,
+    put,
+    sizes,
+    total,
+)
+
+_DOMAIN: Final = "com.microsoft"
+_NO_HEADS: Final = Declined("num_heads is required")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Slots:
+    """Positions of the optional inputs."""
+
+    bias: int
+    mask: int
+    attention_bias: int
+    past: int
+    past_length: int
+
+
+_MULTI_HEAD: Final = _Slots(bias=3, mask=4, attention_bias=5, past=6, past_length=8)
+_DECODER: Final = _Slots(bias=10, mask=3, attention_bias=4, past=5, past_length=7)
+
+
+def known_scalar(tensor: TensorInfo | None) -> int | None:
+    """The only element of a small constant."""
+    if tensor is None or tensor.value is None or tensor.value.size != 1:
+        return None
+    return int(tensor.value.reshape(-1)[0].item())
+
+
+def _new_keys(node: NodeView, count: int) -> tuple[int, int, int]:
+    """(new keys, width of a query head, width of a value head) for every form Q, K and V come in.
+
+    Packed QKV [B, S, N, 3, D] or [B, S, 3 N D]; packed K and V [B, T, N, 2, D]; plain [B, T, N D];
+    keys of another sequence that are stored as a cache is: [B, N, T, D].
+    """
+    q, key, value = node.input(0), node.optional_input(1), node.optional_input(2)
+    if key is None:
+        size = q.dims[4] if q.rank == 5 else q.dims[2] // (3 * count)
+        return q.dims[1], size, size
+    size = q.dims[2] // count
+    if key.rank == 5:
+        return key.dims[1], size, key.dims[4]
+    if key.rank == 4:
+        return key.dims[2], size, value.dims[3] if value is not None else size
+    return key.dims[1], size, value.dims[2] // count if value is not None else size
+
+
+def _cached(node: NodeView, slots: _Slots, fresh: int) -> int:
+    """Keys before the new ones; a shared buffer holds at most its capacity of past and new keys."""
+    past, used = node.optional_input(slots.past), node.optional_input(slots.past_length)
+    if past is None:
+        return 0
+    if used is None:
+        return past.dims[2]
+    known = known_scalar(used)
+    return max(0, past.dims[2] - fresh) if known is None else known
+
+
+def _projected(node: NodeView, slots: _Slots) -> OpCost | Declined:
+    q, count = node.input(0), node.integer("num_heads", 0)
+    if not count:
+        return _NO_HEADS
+    fresh, size, value_size = _new_keys(node, count)
+    cached = _cached(node, slots, fresh)
+    heads = Heads(
+        batch=q.dims[0],
+        heads=count,
+        queries=q.dims[1],
+        keys=fresh + cached,
+        size=size,
+        value_size=value_size,
+        past=cached,
+    )
+    biased = 0
+    if node.optional_input(slots.bias) is not None:
+        parts = (q, node.optional_input(1), node.optional_input(2))
+        # Keys of another sequence (rank 4) come with their bias added.
+        biased = sum(one.numel for one in parts if one is not None and one.rank != 4)
+    masks = sum(node.optional_input(at) is not None for at in (slots.mask, slots.attention_bias))
+    shared = node.optional_input(slots.past_length) is not None and cached
+    unknown = shared and known_scalar(node.optional_input(slots.past_length)) is None
+    return attention_cost(
+        node,
+        heads,
+        causal=bool(node.integer("unidirectional", 0)),
+        vector_ops=biased + heads.scores * (1 + masks),
+        assumptions=("data-dependent: the cache is full",) if unknown else (),
+    )
+
+
+def multi_head_attention(node: NodeView) -> OpCost | Declined:
+    """com.microsoft.MultiHeadAttention: no projections; scores and weighted sum of attention_cost.
+
+    Vector operations besides softmax: 1 per element of Q, K and V for a bias, 1 per score for the
+    scale and for each of a padding mask and an attention bias.
+    """
+    return _projected(node, _MULTI_HEAD)
+
+
+def decoder_masked_attention(node: NodeView) -> OpCost | Declined:
+    """com.microsoft.DecoderMaskedMultiHeadAttention: one query a sequence; as MultiHeadAttention."""
+    return _projected(node, _DECODER)
+
+
+def packed_multi_head_attention(node: NodeView) -> OpCost | Declined:
+    """com.microsoft.PackedMultiHeadAttention: without padded tokens; at most [S, S] scores a sequence.
+
+    Query [tokens, H] or [tokens, N, 3, D]; token_offset [B, S] tells how many sequences there are
+    and the longest.
+    """
+    q, value, offsets = node.input(0), node.optional_input(2), node.input(4)
+    count = node.integer("num_heads", 0)
+    if not count:
+        return _NO_HEADS
+    size = q.dims[3] if q.rank == 4 else q.dims[1] // count
+    batch, length = offsets.dims
+    heads = Heads(
+        batch=batch,
+        heads=count,
+        queries=length,
+        keys=length,
+        size=size,
+        value_size=value.dims[1] // count if value is not None else size,
+    )
+    parts = (q, node.optional_input(1), value)
+    given_bias = node.optional_input(3) is not None
+    biased = sum(one.numel for one in parts if one is not None) if given_bias else 0
+    return attention_cost(
+        node,
+        heads,
+        causal=False,
+        vector_ops=biased + heads.scores * (1 + (node.optional_input(6) is not None)),
+        assumptions=("data-dependent: every sequence has full length",),
+    )
+
+
+def _infer_projected(slots: _Slots) -> Infer:
+    """[B, S, width of V], present keys and values [B, N, past + T, D], scores [B, N, S, total]."""
+
+    def infer(context: InferenceContext) -> None:
+        q, k, v = sizes(context, 0), sizes(context, 1), sizes(context, 2)
+        if q is None or len(q) < 3:
+            return
+        count, kind = integer(context, "num_heads", 1), element_type(context, 0)
+        keys, head, value_head = _inferred_keys(q, k, v, count)
+        width = None if value_head is None else value_head * count
+        put(context, 0, kind, (q[0], q[1], width))
+        past = sizes(context, slots.past)
+        joined = keys if past is None else total(past[2], keys)
+        if past is not None and given(context, slots.past_length):
+            joined = past[2]
+        put(context, 1, kind, (q[0], count, joined, head))
+        put(context, 2, kind, (q[0], count, joined, value_head))
+        put(context, 3, kind, (q[0], count, q[1], joined))
+
+    return infer
+
+
+_Size = int | None
+
+
+def _over(size: _Size, parts: int) -> _Size:
+    return None if size is None else size // parts
+
+
+def _inferred_keys(
+    q: tuple[_Size, ...], k: tuple[_Size, ...] | None, v: tuple[_Size, ...] | None, count: int
+) -> tuple[_Size, _Size, _Size]:
+    """(new keys, width of a key head, width of a value head): see _new_keys."""
+    if k is None:
+        size = q[4] if len(q) == 5 else _over(q[2], 3 * count)
+        return q[1], size, size
+    size = _over(q[2], count)
+    if len(k) == 5:
+        return k[1], size, k[4]
+    if len(k) == 4:
+        return k[2], size, v[3] if v else size
+    return k[1], size, _over(v[2], count) if v else size
+
+
+def infer_packed_multi_head(context: InferenceContext) -> None:
+    """[tokens, width of V]."""
+    q, v = sizes(context, 0), sizes(context, 2)
+    if q is None:
+        return
+    packed = len(q) == 4 and q[1] is not None and q[3] is not None
+    width = q[1] * q[3] if packed else v[1] if v else None  # type: ignore[operator]
+    put(context, 0, element_type(context, 0), (q[0], width))
+
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
+    OperatorSpec(
+        domain=_DOMAIN,
+        op_type=name,
+        since_version=1,
+        estimate=estimate,
+        infer=infer,
+        shape_inputs=shape_inputs,
+    )
+    for name, estimate, infer, shape_inputs in (
+        ("MultiHeadAttention", multi_head_attention, _infer_projected(_MULTI_HEAD), (4, 8, 9)),
+        (
+            "DecoderMaskedMultiHeadAttention",
+            decoder_masked_attention,
+            _infer_projected(_DECODER),
+            (3, 7, 8, 9),
+        ),
+        (
+            "PackedMultiHeadAttention",
+            packed_multi_head_attention,
+            infer_packed_multi_head,
+            (4, 5),
+        ),
+    )
+)

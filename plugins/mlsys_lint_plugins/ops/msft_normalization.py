@@ -1,0 +1,143 @@
+"""com.microsoft: normalizations with a skip or embeddings before them, activations with a bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from onnx import TensorProto
+from onnx.shape_inference import InferenceContext
+
+from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint_plugins.ops.activation import ACTIVATIONS
+from mlsys_lint_plugins.ops.inference import Infer, element_type, put, same_as, sizes
+from mlsys_lint_plugins.ops.normalization import layer_norm_cost, rms_norm_cost
+from mlsys_lint_plugins.ops.rows import with_rows
+
+_DOMAIN: Final = "com.microsoft"
+
+
+def skip_layer_norm(node: NodeView) -> OpCost:
+    """LayerNormalization of input + skip (+ bias): one more operation per element for each sum."""
+    sums = 1 + (node.optional_input(4) is not None)
+    return layer_norm_cost(node, node.input(0), extra=sums, bias=node.optional_input(3) is not None)
+
+
+def skip_rms_norm(node: NodeView) -> OpCost:
+    """RMS normalization of input + skip (+ bias): one more operation per element for each sum."""
+    sums = 1 + (node.optional_input(3) is not None)
+    return rms_norm_cost(node, node.input(0), extra=sums)
+
+
+def simplified_layer_norm(node: NodeView) -> OpCost:
+    """RMS normalization under the name that ONNX Runtime gives it, in the domain ai.onnx."""
+    return rms_norm_cost(node, node.input(0))
+
+
+def infer_skip_norm(context: InferenceContext) -> None:
+    """The input's shape; mean and inverse deviation keep the rows; the sum has the input's shape."""
+    shape = sizes(context, 0)
+    if not shape:
+        return
+    kind = element_type(context, 0)
+    put(context, 0, kind, shape)
+    for position in (1, 2):
+        put(context, position, TensorProto.FLOAT, (*shape[:-1], 1))
+    put(context, 3, kind, shape)
+
+
+def infer_simplified(context: InferenceContext) -> None:
+    """The input's shape, and a float for each row (the inverse root mean square)."""
+    infer = same_as(0)
+    infer(context)
+    shape = sizes(context, 0)
+    if shape:
+        attribute = context.get_attribute("axis")
+        axis = (attribute.i if attribute is not None else -1) % len(shape)
+        rows = (*shape[:axis], *(1 for _ in shape[axis:]))
+        put(context, 1, TensorProto.FLOAT, rows)
+
+
+def embed_layer_norm(node: NodeView) -> OpCost:
+    """Sum of word, position and segment embeddings, then LayerNormalization.
+
+    A row of each table is read per token; without position_ids one of positions 0 .. S - 1 serves
+    all sequences. The mask index is not counted.
+    """
+    batch, length = node.input(0).dims
+    segment = node.optional_input(4) if node.optional_input(1) is not None else None
+    normed = layer_norm_cost(node, node.output(), extra=1 + (segment is not None), bias=True)
+    base = cost(
+        node,
+        kernel_class=normed.kernel_class,
+        vector_ops=normed.vector_ops,
+        transcendentals=normed.transcendentals,
+        read=(0, 1, 5, 6, 7, 8),
+    )
+    positions = length if node.optional_input(8) is None else batch * length
+    tables = [(node.input(2), batch * length), (node.input(3), positions)]
+    if segment is not None:
+        tables.append((segment, batch * length))
+    return with_rows(base, tables)
+
+
+def infer_embed_layer_norm(context: InferenceContext) -> None:
+    """[B, S, width] of the word table; the mask index is int32 [B]."""
+    ids, table = sizes(context, 0), sizes(context, 2)
+    if ids is None or table is None:
+        return
+    kind = element_type(context, 2)
+    put(context, 0, kind, (*ids, table[1]))
+    put(context, 1, TensorProto.INT32, (ids[0],))
+    put(context, 2, kind, (*ids, table[1]))
+
+
+def _activation(name: str, bias: int | None = None) -> Callable[[NodeView], OpCost]:
+    """An activation by name; `bias` is the position of a bias that is added first."""
+
+    def estimate(node: NodeView) -> OpCost:
+        ops, transcendentals = ACTIVATIONS[name]
+        elements = node.output().numel
+        added = bias is not None and node.optional_input(bias) is not None
+        return cost(
+            node,
+            kernel_class=f"unary:{name.lower()}",
+            vector_ops=(ops + added) * elements,
+            transcendentals=transcendentals * elements,
+        )
+
+    return estimate
+
+
+def _spec(
+    name: str,
+    estimate: Callable[[NodeView], OpCost],
+    infer: Infer,
+    domain: str = _DOMAIN,
+    shape_inputs: tuple[int, ...] = (),
+) -> OperatorSpec:
+    return OperatorSpec(
+        domain=domain,
+        op_type=name,
+        since_version=1,
+        estimate=estimate,
+        infer=infer,
+        shape_inputs=shape_inputs,
+    )
+
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    _spec("SkipLayerNormalization", skip_layer_norm, infer_skip_norm),
+    _spec("SkipSimplifiedLayerNormalization", skip_rms_norm, infer_skip_norm),
+    _spec("SimplifiedLayerNormalization", simplified_layer_norm, infer_simplified, domain=""),
+    _spec(
+        "EmbedLayerNormalization",
+        embed_layer_norm,
+        infer_embed_layer_norm,
+        shape_inputs=(0, 1, 7, 8),
+    ),
+    _spec("Gelu", _activation("Gelu"), same_as(0)),
+    _spec("FastGelu", _activation("FastGelu", bias=1), same_as(0)),
+    _spec("BiasGelu", _activation("Gelu", bias=1), same_as(0)),
+    _spec("QuickGelu", _activation("QuickGelu"), same_as(0)),
+)
