@@ -108,7 +108,7 @@ def _device_document(profile: DeviceProfile) -> dict[str, Any]:
 
 
 def _device_text(document: dict[str, Any]) -> str:
-    from mlsys_lint.formatting import quantity
+    from mlsys_lint.formatting import quantity, size
 
     def ranged(figure: dict[str, Any] | None, unit: str) -> tuple[str, str, str]:
         if figure is None:
@@ -138,7 +138,7 @@ def _device_text(document: dict[str, Any]) -> str:
     levels = [
         [
             one["level"],
-            quantity(one["capacity_bytes"], "B") if one["capacity_bytes"] else "-",
+            size(one["capacity_bytes"]) if one["capacity_bytes"] else "-",
             *ranged(one["bandwidth"], "B/s"),
         ]
         for one in document["memory"]

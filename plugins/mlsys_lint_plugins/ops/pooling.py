@@ -31,17 +31,19 @@ def lp_pool(node: NodeView) -> OpCost:
     return _lp_cost(node, _window(node) * outputs, outputs)
 
 
+def _power(node: NodeView) -> int:
+    """The attribute p (a float in opset 1); -1 for a broken power."""
+    power = node.attributes.get("p", 2)
+    return int(power) if isinstance(power, int | float) and power == int(power) else -1
+
+
 def _lp_cost(node: NodeView, values: int, outputs: int) -> OpCost:
     """`values` elements are combined into `outputs`.
 
     Sums count values - outputs; p = 1 takes an absolute value each, p = 2 a square each and a root
     per output, any other p an absolute value and a power each and a power per output.
     """
-    power = node.attributes.get("p", 2)
-    if power == 1:
-        roots = 0
-    else:
-        roots = outputs if power == 2 else values + outputs
+    roots = {1: 0, 2: outputs}.get(_power(node), values + outputs)
     return cost(node, kernel_class="pool", vector_ops=2 * values - outputs, transcendentals=roots)
 
 

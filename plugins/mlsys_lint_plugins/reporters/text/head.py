@@ -31,6 +31,9 @@ _WHY: Final[Mapping[NodeStatus, str]] = {
 }
 
 
+_SOURCES: Final = {"batch": "by --batch", "derived": "derived from others"}
+
+
 def lines(report: ModelReport) -> Iterator[str]:
     """The first lines of a report: name, inputs, work, memory."""
     line = f"{_path(report)}   {_facts(report)}"
@@ -96,7 +99,7 @@ def _sizes(dims: Sequence[Dimension]) -> str:
         same = [one for one in dims if one.source == source]
         named = ", ".join(clipped([f"{one.name}={one.value}" for one in same], _MOST_SIZES))
         remedy = f", change with --dim {same[0].name}=..." if source == "assumed" else ""
-        words.append(f"{named} {source}{remedy}")
+        words.append(f"{named} {_SOURCES.get(source, source)}{remedy}")
     return "; ".join(words)
 
 

@@ -1,0 +1,110 @@
+"""The parts of README.md that are made from the product; `python tests/docs/readme_tables.py` rewrites them.
+
+A part stands between `<!-- NAME -->` and `<!-- end NAME -->`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mlsys_lint import hookspecs
+from mlsys_lint.plugin_host import PluginHost
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+FIRST = (
+    "mlsys-lint sample_models/depthwise_separable.onnx --batch 8 --device i7-12700k "
+    "--device nv-l4 --max-latency 2ms"
+)
+
+
+def first_report() -> str:
+    """The first command and its real output."""
+    command = [sys.executable, "-m", "mlsys_lint", *FIRST.split()[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    install = "pip install '.[cpu]'"
+    return f"```console\n$ {install} && {FIRST}\n{done.stdout.rstrip()}\n```"
+
+
+def devices() -> str:
+    """Table of devices by kind."""
+    rows = ["| kind | devices |", "|---|---|"]
+    host = PluginHost(third_party=False)
+    for kind in ("cpu", "gpu", "tpu", "npu"):
+        ids = [f"`{name}`" for name, one in sorted(host.devices.items()) if one.kind == kind]
+        rows.append(f"| {kind} | {', '.join(ids)} |")
+    return "\n".join(rows)
+
+
+def rules() -> str:
+    """Table of rules with the first line of their documentation."""
+    rows = ["| code | name | severity | what it finds |", "|---|---|---|---|"]
+    for code, rule in sorted(PluginHost(third_party=False).rules.items()):
+        summary = rule.doc.strip().splitlines()[0].partition(": ")[2]
+        rows.append(f"| {code} | {rule.name} | {rule.severity} | {summary} |")
+    return "\n".join(rows)
+
+
+def hooks() -> str:
+    """Table of hooks with the first line of their documentation."""
+    rows = ["| hook | what it returns |", "|---|---|"]
+    for name, function in inspect.getmembers(hookspecs, inspect.isfunction):
+        if function.__module__ == hookspecs.__name__ and not name.startswith("_"):
+            summary = (function.__doc__ or "").strip().splitlines()[0]
+            arguments = ", ".join(inspect.signature(function).parameters)
+            rows.append(f"| `{name}({arguments})` | {summary} |")
+    return "\n".join(rows)
+
+
+def runtimes() -> str:
+    """List of runtimes and the release each follows."""
+    found = sorted(PluginHost(third_party=False).runtimes.values(), key=lambda one: one.name)
+    return ", ".join(
+        f"`{one.name}`" + (f" (follows {one.version})" if one.version else "") for one in found
+    )
+
+
+def operators() -> str:
+    """Names of the operators with a formula, by domain."""
+    by_domain: dict[str, set[str]] = {}
+    for entry in PluginHost(third_party=False).operators:
+        domain = entry.spec.domain or "ai.onnx"
+        by_domain.setdefault(domain, set()).add(entry.spec.op_type)
+    rows = ["| domain | operators with a formula |", "|---|---|"]
+    rows += [f"| {domain} | {', '.join(sorted(names))} |" for domain, names in by_domain.items()]
+    return "\n".join(rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "first report": first_report,
+    "devices": devices,
+    "rules": rules,
+    "hooks": hooks,
+    "runtimes": runtimes,
+    "operators": operators,
+}
+
+
+def part(text: str, name: str) -> str:
+    """What stands in README between the marks of a part."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end {name} -->", text, re.DOTALL)
+    assert found is not None, f"README.md lacks the part {name!r}"
+    return found.group(1)
+
+
+def main() -> None:
+    """Rewrite every part."""
+    text = README.read_text(encoding="utf-8")
+    for name, make in PARTS.items():
+        marked = f"<!-- {name} -->\n{make()}\n<!-- end {name} -->"
+        text = text.replace(f"<!-- {name} -->\n{part(text, name)}\n<!-- end {name} -->", marked)
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
