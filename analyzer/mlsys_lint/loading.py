@@ -76,6 +76,7 @@ def load(path: Path) -> LoadedModel:
 def prepare(proto: onnx.ModelProto, path: Path) -> LoadedModel:
     """Check a parsed model and drop the data of its large tensors, in place."""
     _check_versions(proto, path)
+    _check_texts(proto, path)
     for tensor in _tensors(proto):
         _check_tensor(tensor, path)
         _drop_large_data(tensor)
@@ -122,6 +123,33 @@ def _check_versions(proto: onnx.ModelProto, path: Path) -> None:
             f"{path}: IR version {proto.ir_version} is unknown to onnx {onnx.__version__}, "
             f"which reads 1 to {onnx.IR_VERSION}; upgrade onnx or export for an older version"
         )
+
+
+def _check_texts(proto: onnx.ModelProto, path: Path) -> None:
+    """Texts of a damaged file may not be UTF-8: protobuf then hands out bytes."""
+    texts = [*(one.domain for one in proto.opset_import), *_value_names(proto.graph)]
+    nodes = [*_nodes(proto.graph), *(node for one in proto.functions for node in one.node)]
+    for node in nodes:
+        texts += (node.op_type, node.domain, node.name, *node.input, *node.output)
+        texts += (attribute.name for attribute in node.attribute)
+    if any(isinstance(text, bytes) for text in texts):
+        raise ModelError(f"{path}: a name in it is not UTF-8; the file is damaged")
+
+
+def _value_names(graph: onnx.GraphProto) -> Iterator[str]:
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    yield from (tensor.name for tensor in graph.initializer)
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Every node of a graph and of the bodies in it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for body in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
+                yield from _nodes(body)
 
 
 def _opsets(proto: onnx.ModelProto, path: Path) -> dict[str, int]:

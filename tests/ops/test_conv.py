@@ -16,7 +16,9 @@ def cost_of(text: str, opset: int = 23) -> OpCost:
     return found.cost
 
 
-def conv(x: str, w: str, attributes: str = "", inputs: str = "", operands: str = "x, w") -> OpCost:
+def conv(
+    x: str, w: str, attributes: str = "group=1", inputs: str = "", operands: str = "x, w"
+) -> OpCost:
     marks = ",".join("?" * (x.count(",") + 1))
     head = f"g (float[{x}] x, float[{w}] w{inputs}) => (float[{marks}] y)"
     return cost_of(f"{head} {{ y = Conv<{attributes}>({operands}) }}")

@@ -124,8 +124,7 @@ EINSUMS = [
     ("i,j->ij", ["3", "4"], [(1, 3, 4, 1)]),
     ("i,i->i", ["3", "3"], [(3, 1, 1, 1)]),
     ("...ij,jk->...ik", ["2,7,3,4", "4,5"], [(1, 42, 5, 4)]),
-    # The ellipsis of the right side has one axis and meets the last one of the left.
-    ("...ij,...jk->...ik", ["2,7,3,4", "7,4,5"], [(7, 6, 5, 4)]),
+    ("...ij,...jk", ["2,7,3,4", "2,7,4,5"], [(14, 3, 5, 4)]),
     # A size of 1 stretches: the right matrix is shared.
     ("...ij,...jk->...ik", ["2,3,4", "1,4,5"], [(1, 6, 5, 4)]),
     # A diagonal: i occurs twice in one operand.

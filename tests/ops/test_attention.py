@@ -1,0 +1,154 @@
+"""ai.onnx Attention and RotaryEmbedding: sizes by hand, vector work against onnx's own body."""
+
+from __future__ import annotations
+
+import onnx.inliner
+import pytest
+
+from mlsys_lint import Contraction, NodeStatus, OpCost
+from mlsys_lint.loading import prepare
+from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.plugin_host import PluginHost
+from mlsys_lint.shapes import Bindings
+from mlsys_lint.testing import check_text, estimate_text, model_from_text
+
+CUBE = "float[?,?,?,?] y"
+
+
+def cost_of(text: str, opset: int = 23) -> OpCost:
+    """The cost of the only node."""
+    (found,) = estimate_text(text, opset=opset)
+    assert found.status is NodeStatus.EXACT, found.reason
+    assert found.cost is not None
+    return found.cost
+
+
+def test_scores_and_values_of_every_head() -> None:
+    # 2 batches, 6 heads, 3 queries, 5 keys of 8, values of 4: 2*6*3*5*(8 + 4) MACs.
+    text = f"g (float[2,6,3,8] q, float[2,6,5,8] k, float[2,6,5,4] v) => ({CUBE}) {{ y = Attention(q, k, v) }}"
+    cost = cost_of(text)
+    assert cost.contractions == (
+        Contraction(batch=12, m=3, n=5, k=8, dtype="float"),
+        Contraction(batch=12, m=3, n=4, k=5, dtype="float"),
+    )
+    assert (cost.macs, cost.macs_masked) == (2160, 0)
+    assert cost.transcendentals == 180
+    assert cost.kernel_class == "attention"
+
+
+def test_grouped_queries_share_bytes_not_macs() -> None:
+    text = f"g (float[2,6,3,8] q, float[2,2,5,8] k, float[2,2,5,4] v) => ({CUBE}) {{ y = Attention(q, k, v) }}"
+    cost = cost_of(text)
+    assert cost.macs == 2160
+    assert cost.bytes_read == 4 * (2 * 6 * 3 * 8 + 2 * 2 * 5 * (8 + 4))
+
+
+def test_heads_in_the_last_axis() -> None:
+    text = "g (float[2,3,48] q, float[2,5,16] k, float[2,5,8] v) => (float[?,?,?] y) {{ y = Attention<{}>(q, k, v) }}"
+    assert cost_of(text.format("q_num_heads=6, kv_num_heads=2")).macs == 2160
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "past", "hidden"),
+    [
+        (4, 4, 0, 6),  # above the diagonal: 3 + 2 + 1
+        (1, 1, 6, 0),  # one query sees what was before and itself
+        (3, 3, 4, 3),  # 2 + 1
+        (2, 5, 0, 7),  # without a past query i sees keys 0 .. i: 4 + 3
+    ],
+)
+def test_causal_pairs(queries: int, keys: int, past: int, hidden: int) -> None:
+    inputs = f"float[1,2,{queries},8] q, float[1,2,{keys},8] k, float[1,2,{keys},8] v"
+    cache = f", float[1,2,{past},8] pk, float[1,2,{past},8] pv" if past else ""
+    outputs = f"{CUBE}, float[?,?,?,?] kk, float[?,?,?,?] vv" if past else CUBE
+    call = (
+        "y, kk, vv = Attention<is_causal=1>(q, k, v, , pk, pv)"
+        if past
+        else "y = Attention<is_causal=1>(q, k, v)"
+    )
+    cost = cost_of(f"g ({inputs}{cache}) => ({outputs}) {{ {call} }}")
+    assert cost.macs == 2 * queries * (keys + past) * 16
+    assert cost.macs_masked == 2 * hidden * 16
+
+
+def test_an_external_cache_ends_with_the_queries_own_keys() -> None:
+    # 2 queries, 5 keys, all valid: the first query misses the last key: 1 pair a head and batch.
+    inputs = "float[3,2,2,8] q, float[3,2,5,8] k, float[3,2,5,8] v, int64[3] n"
+    text = f"g ({inputs}) => ({CUBE}) {{ y = Attention<is_causal=1>(q, k, v, , , , n) }}"
+    cost = cost_of(text, opset=24)
+    assert cost.macs_masked == 6 * 16
+    assert "data-dependent" in cost.assumptions[0]
+
+
+BODIES = [
+    "float[2,6,5,8] k, float[2,6,5,4] v) => (float[?,?,?,?] y) { y = Attention(q, k, v) }",
+    "float[2,2,5,8] k, float[2,2,5,4] v) => (float[?,?,?,?] y) { y = Attention<is_causal=1>(q, k, v) }",
+    "float[2,2,5,8] k, float[2,2,5,4] v, bool[3,5] m) => (float[?,?,?,?] y) { y = Attention<softcap=2.0>(q, k, v, m) }",
+    "float[2,2,5,8] k, float[2,2,5,4] v, float[2,1,3,5] m) => (float[?,?,?,?] y) { y = Attention(q, k, v, m) }",
+    (
+        "float[2,2,3,8] k, float[2,2,3,4] v, float[2,1,3,7] m, float[2,2,4,8] c, float[2,2,4,4] d) "
+        "=> (float[?,?,?,?] y, float[?,?,?,?] kk, float[?,?,?,?] vv) "
+        "{ y, kk, vv = Attention<is_causal=1>(q, k, v, m, c, d) }"
+    ),
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("opset", [23, 24])
+def test_work_is_that_of_the_function_body(body: str, opset: int) -> None:
+    model = model_from_text(f"g (float[2,6,3,8] q, {body}", opset)
+    inlined = onnx.inliner.inline_selected_functions(
+        model, [("", "Attention")], inline_schema_functions=True
+    )
+    ours, theirs = totals(model), totals(inlined)
+    assert theirs[0] == ours[0]
+    # What the body computes on shapes and the scale: some ten sizes, and the scale's two roots.
+    assert 0 <= theirs[1] - ours[1] <= 10
+    assert 0 <= theirs[2] - ours[2] <= 2
+
+
+def totals(model: onnx.ModelProto) -> tuple[int, int, int]:
+    from pathlib import Path
+
+    host = PluginHost(third_party=False)
+    analysis = analyse(prepare(model, Path("text.onnx")), host, Bindings())
+    found = report(analysis, host, CheckOptions()).totals
+    assert not found.is_lower_bound
+    return found.macs, found.vector_ops, found.transcendentals
+
+
+def test_rotation() -> None:
+    # 2 * 3 * 16 elements, 3 operations each; of 9 rows of 4 cosines and sines, 6 tokens take 6.
+    inputs = "float[2,3,16] x, int64[2,3] p"
+    text = f"g ({inputs}) => (float[?,?,?] y) <float[9,4] c, float[9,4] s> {{ y = RotaryEmbedding<num_heads=2>(x, c, s, p) }}"
+    cost = cost_of(text)
+    assert cost.vector_ops == 3 * 96
+    assert cost.bytes_read == 96 * 4 + 6 * 8 + 2 * 6 * 4 * 4
+    assert cost.weight_bytes == 2 * 6 * 4 * 4
+    assert check_text(text).model.parameters == 2 * 9 * 4
+
+
+def test_rotation_of_a_part_of_each_head() -> None:
+    # Heads of 8, of which 4 are rotated; one row of cosines for each token.
+    text = "g (float[2,2,3,8] x, float[2,3,2] c, float[2,3,2] s) => (float[?,?,?,?] y) { y = RotaryEmbedding<rotary_embedding_dim=4>(x, c, s) }"
+    cost = cost_of(text)
+    assert cost.vector_ops == 3 * 48
+    assert cost.bytes_read == 4 * (96 + 2 * 12)
+
+
+def test_the_name_means_something_else_at_microsoft() -> None:
+    # There it projects: 3 * 8 * 24 MACs more.
+    text = "g (float[1,3,8] x) => (float[?,?,?] y) <float[8,24] w> { y = com.microsoft.Attention<num_heads=2>(x, w) }"
+    assert cost_of(text).macs == 3 * 8 * 24 + 2 * 2 * 3 * 3 * 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "g (float[2,3,16] x) => (float[?,?,?] y) { y = Attention(x, x, x) }",
+        "g (float[2,3,16] x, float[2,3,2] c) => (float[?,?,?] y) { y = RotaryEmbedding<rotary_embedding_dim=4>(x, c, c) }",
+    ],
+)
+def test_a_missing_number_of_heads_is_declined(text: str) -> None:
+    (found,) = estimate_text(text)
+    assert found.status is NodeStatus.DECLINED
