@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from mlsys_lint.errors import UnknownSizeError
 from mlsys_lint.graph import Graph
@@ -12,6 +13,8 @@ from mlsys_lint.operators import Entry
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import Declined, NodeCost, NodeStatus, NodeView, OpCost, Problem
 
+DATA_DEPENDENT: Final = "data-dependent"
+"""How an estimator's assumption begins when the figure is a maximum that data may stay below."""
 _CONTAINER_COST = OpCost(kernel_class="container")
 
 
@@ -51,7 +54,9 @@ def _by_spec(node: NodeView, entry: Entry, problems: list[Problem]) -> NodeCost:
         if isinstance(cost, Declined):
             return verdict(status=NodeStatus.DECLINED, reason=cost.reason)
         if isinstance(cost, OpCost):
-            bounded = node.upper_bound
+            if any(text.startswith(DATA_DEPENDENT) for text in cost.assumptions):
+                verdict = partial(verdict, node=replace(node, upper_bound=True))
+            bounded = verdict.keywords["node"].upper_bound
             return verdict(status=NodeStatus.ESTIMATED if bounded else NodeStatus.EXACT, cost=cost)
         fault = f"estimate must return OpCost or Declined, got {type(cost).__name__}"
     problems.append(Problem(plugin=entry.plugin, stage="estimate", message=fault, node=node.index))

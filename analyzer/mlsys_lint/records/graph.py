@@ -203,7 +203,8 @@ class OpCost:
         aliases: (input, output) positions that share one buffer: views.
         macs_masked: Part of the MACs that a causal mask makes unnecessary.
         dtype: Type that the vector work is done in; None: that of the first output.
-        assumptions: What the figure rests on, in words.
+        assumptions: What the figure rests on, in words. One that begins with "data-dependent" says
+            that the figure is a maximum: the node becomes `estimated`.
     """
 
     contractions: tuple[Contraction, ...] = ()
