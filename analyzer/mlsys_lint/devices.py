@@ -27,6 +27,7 @@ _DATA: Final = "mlsys_lint_devices"
 SCHEMA: Final = 1
 _KINDS: Final = ("cpu", "gpu", "tpu", "npu")
 _ENGINES: Final = ("matrix", "vector", "special")
+_MANAGED: Final = ("hardware", "software")
 _STATUSES: Final = ("spec", "measured", "derived", "approximation", "unverified")
 _TOP: Final = frozenset(
     {
@@ -39,6 +40,9 @@ _PEAK: Final = frozenset({"engine", "dtype", "acc", "dense", "at_mhz", "source",
 _LEVEL: Final = frozenset({"level", "managed", "bytes", "bw", "shared_with_host"})
 _FIGURE: Final = frozenset({"v", "low", "high", "source", "status"})
 _EFFICIENCY: Final = frozenset({"low", "typ", "high", "source"})
+_MARGINS: Final = frozenset({"compute_margin", "memory_margin"})
+_MARGIN: Final = frozenset({"v", "source"})
+_LINK: Final = frozenset({"bw_one_way", "source"})
 
 
 def find_device(
@@ -115,7 +119,7 @@ class _Reader:
     ) -> None:
         self.document = document
         self.place = place
-        own = document.get("sources", {})
+        own = self._table(document, "sources", "[sources]")
         self.sources = {**shipped_table("sources.toml"), **sources, **own}
         self.cited: dict[str, str] = {}
 
@@ -133,35 +137,35 @@ class _Reader:
         prior = shipped_table("priors.toml").get(kind, {})
         vendor = self._text(top, "vendor", "")
         memory = self._memory()
+        overhead = self._table(top, "overhead", "[overhead]")
+        self._known(overhead, frozenset({"launch_us"}), "[overhead]")
+        launches = self._table(overhead, "launch_us", "[overhead.launch_us]")
+        efficiency = self._table(top, "efficiency", "[efficiency]")
         return DeviceProfile(
             id=self._text(top, "id", ""),
             name=self._text(top, "name", ""),
             vendor=vendor,
             kind=kind,
-            runtime=top.get("runtime") or _default_runtime(kind, vendor),
-            scope=top.get("scope", "card"),
-            software_devices=int(top.get("software_devices", 1)),
-            threads=top.get("threads"),
-            units=top.get("units"),
-            vector_lanes=top.get("vector_lanes"),
-            year=top.get("year"),
+            runtime=self._given_text("runtime", _default_runtime(kind, vendor)),
+            scope=self._given_text("scope", "card"),
+            software_devices=self._count("software_devices") or 1,
+            threads=self._count("threads"),
+            units=self._count("units"),
+            vector_lanes=self._count("vector_lanes"),
+            year=self._count("year"),
             peaks=self._peaks(),
             memory=memory,
-            launch_s=self.launches(
-                {**prior.get("overhead", {}), **top.get("overhead", {}).get("launch_us", {})}
-            ),
-            asynchronous=bool(top.get("asynchronous", kind != "cpu")),
-            efficiency=self.efficiencies(
-                {**prior.get("efficiency", {}), **top.get("efficiency", {})}
-            ),
+            launch_s=self.launches({**prior.get("overhead", {}), **launches}),
+            asynchronous=self._flag("asynchronous", default=kind != "cpu"),
+            efficiency=self.efficiencies({**prior.get("efficiency", {}), **efficiency}),
             links=self._links(),
-            power_w=top.get("power_w"),
+            power_w=self._number(top["power_w"], "", "power_w") if "power_w" in top else None,
             sources=self.cited,
-            notes=top.get("notes", ""),
+            notes=self._given_text("notes", ""),
         )
 
     def _peaks(self) -> dict[tuple[str, str], Peak]:
-        tables = self.document.get("peak") or []
+        tables = self._tables("peak")
         if not tables:
             raise self.fail("[[peak]]", "at least one peak is needed")
         margin = self._margin("compute_margin")
@@ -186,7 +190,7 @@ class _Reader:
     def _memory(self) -> tuple[MemoryLevel, ...]:
         levels = []
         margin = self._margin("memory_margin")
-        for position, table in enumerate(self.document.get("memory") or [], start=1):
+        for position, table in enumerate(self._tables("memory"), start=1):
             where = f"[[memory]] {position}"
             self._known(table, _LEVEL, where)
             size = table.get("bytes")
@@ -197,7 +201,7 @@ class _Reader:
             levels.append(
                 MemoryLevel(
                     level=self._text(table, "level", where),
-                    managed=table.get("managed", "hardware"),
+                    managed=self._choice({"managed": "hardware", **table}, "managed", _MANAGED, where),
                     capacity_bytes=None
                     if size is None
                     else int(self._number(size, where, "bytes")),
@@ -213,6 +217,7 @@ class _Reader:
         """Overheads by mode; microseconds in the file, seconds here."""
         found = {}
         for mode, table in tables.items():
+            self._known(table, _FIGURE, f"[overhead.launch_us] {mode}")
             figure = self._figure(table, f"[overhead.launch_us] {mode}", "v")
             found[mode] = Figure(
                 value=figure.value / 1e6,
@@ -239,16 +244,20 @@ class _Reader:
 
     def _links(self) -> dict[str, float]:
         found = {}
-        for name, table in self.document.get("link", {}).items():
+        for name, table in self._table(self.document, "link", "[link]").items():
+            self._known(table, _LINK, f"[link.{name}]")
             found[name] = self._number(table.get("bw_one_way"), f"[link.{name}]", "bw_one_way")
             self._source(table, f"[link.{name}]")
         return found
 
     def _margin(self, key: str) -> float:
         """How far a rate may exceed the nominal one: stated in the file, with its source."""
-        table = self.document.get("hard", {}).get(key)
+        tables = self._table(self.document, "hard", "[hard]")
+        self._known(tables, _MARGINS, "[hard]")
+        table = tables.get(key)
         if table is None:
             raise self.fail("[hard]", f"{key} is missing: {{v = 1.1, source = ...}}")
+        self._known(table, _MARGIN, f"[hard] {key}")
         value = self._number(table.get("v"), "[hard]", key)
         self._source(table, f"[hard] {key}")
         if value < 1:
@@ -289,6 +298,40 @@ class _Reader:
         value = table.get(key)
         if not isinstance(value, str) or not value:
             raise self.fail(where, f"{key} is missing: a text")
+        return value
+
+    def _given_text(self, key: str, default: str) -> str:
+        """A text that a file may leave out."""
+        value = self.document.get(key, default)
+        if not isinstance(value, str):
+            raise self.fail("", f"{key} must be a text, got {value!r}")
+        return value
+
+    def _count(self, key: str) -> int | None:
+        """A whole number that a file may leave out."""
+        value = self.document.get(key)
+        if value is not None and (type(value) is not int or value < 1):
+            raise self.fail("", f"{key} must be a whole number > 0, got {value!r}")
+        return value
+
+    def _flag(self, key: str, *, default: bool) -> bool:
+        value = self.document.get(key, default)
+        if not isinstance(value, bool):
+            raise self.fail("", f"{key} must be true or false, got {value!r}")
+        return value
+
+    def _table(self, table: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+        """A table that a file may leave out."""
+        value = table.get(key, {})
+        if not isinstance(value, Mapping):
+            raise self.fail(where, f"a table is expected, got {value!r}")
+        return value
+
+    def _tables(self, key: str) -> Sequence[Any]:
+        """The [[tables]] of a name, in order."""
+        value = self.document.get(key, [])
+        if not isinstance(value, list):
+            raise self.fail(f"[[{key}]]", f"tables are expected, got {value!r}")
         return value
 
     def _choice(
