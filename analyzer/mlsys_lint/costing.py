@@ -72,7 +72,7 @@ def _settle_branches(costs: Sequence[NodeCost]) -> list[NodeCost]:
     settled = list(costs)
     undecided = [one.node for one in costs if one.node.op_type == "If" and one.node.upper_bound]
     members = _members(costs)
-    for owner in sorted(undecided, key=lambda node: node.scope.count("/"), reverse=True):
+    for owner in sorted(undecided, key=_depth, reverse=True):
         branches = members.get(owner.index, {})
         if owner.container and len(branches) > 1:
             dearest = max(branches, key=lambda scope: _weight(settled, members, branches[scope]))
@@ -80,6 +80,11 @@ def _settle_branches(costs: Sequence[NodeCost]) -> list[NodeCost]:
                 if scope != dearest:
                     _drop(settled, members, indexes)
     return settled
+
+
+def _depth(node: NodeView) -> int:
+    """Number of containers around a node: a scope is `""`, `3.then_branch`, `3.then_branch/7.body`."""
+    return len(node.scope.split("/")) if node.scope else 0
 
 
 def _members(costs: Sequence[NodeCost]) -> dict[int, dict[str, list[int]]]:

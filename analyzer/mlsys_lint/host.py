@@ -45,17 +45,19 @@ def detect_host(threads: int | None = None, root: Path = Path("/")) -> DevicePro
         root: Where /proc and /sys are found (tests).
 
     Raises:
-        DeviceError: more threads are asked for than the machine has.
+        DeviceError: fewer threads than one are asked for, or more than the machine has.
     """
     cpu = read_cpu(root)
     usable = max(1, min(cpu.logical, ceil(cpu_quota(root) or cpu.logical)))
     default = max(1, min(cpu.physical, usable))
-    count = threads or default
+    count = default if threads is None else threads
+    if count < 1:
+        raise DeviceError(f"--threads {count}: at least one is needed")
     if count > cpu.logical:
         raise DeviceError(f"--threads {count}: this machine offers {cpu.logical} processors")
     family = _family(cpu)
     efficiency, launch, cited = priors("cpu")
-    levels = (*_caches(root, count), _dram(root, family, count))
+    levels = (*_caches(root, count, cpu), _dram(root, family, count))
     return DeviceProfile(
         id=HOST,
         name=cpu.name or family["name"],
@@ -160,20 +162,26 @@ def _lanes(flags: frozenset[str]) -> int | None:
 def _peaks(cpu: Cpu, family: Mapping[str, Any], cores: int) -> dict[tuple[str, str], Peak]:
     """FLOP per cycle and core x clock x cores; a SIMD unit that is switched off counts half."""
     flop = family["flop"]
+    flops: Sequence[float] = [flop] * 3 if isinstance(flop, int) else flop
     lanes = _lanes(cpu.flags)
     if lanes is not None and lanes < 16 and flop == 64:  # 2 x 16 lanes x FMA need AVX-512
-        flop = 4 * lanes
-    rates = {"fp32": flop, "fp64": flop / 2}
+        flops = [4 * lanes] * 3
+    rates = {"fp32": flops, "fp64": [one / 2 for one in flops]}
     if "int8" in family and cpu.flags & _INT8_FLAGS:
-        rates["int8"] = family["int8"]
+        rates["int8"] = [family["int8"]] * 3
+    clocks = [ghz * 1e9 for ghz in family["clock_ghz"]]
+    spans = {
+        dtype: [clock * one * cores for clock, one in zip(clocks, rate, strict=True)]
+        for dtype, rate in rates.items()
+    }
     return {
         ("vector", dtype): Peak(
             engine="vector",
             dtype=dtype,
-            dense=_range([ghz * 1e9 * rate * cores for ghz in family["clock_ghz"]]),
-            hard=family["clock_ghz"][2] * 1e9 * rate * cores * _MARGIN,
+            dense=_range(span),
+            hard=span[2] * _MARGIN,
         )
-        for dtype, rate in rates.items()
+        for dtype, span in spans.items()
     }
 
 
@@ -205,8 +213,13 @@ def memory_bytes(root: Path) -> int | None:
     return min(limits, default=None)
 
 
-def _caches(root: Path, threads: int) -> tuple[MemoryLevel, ...]:
-    """Data caches that T cores have together: private ones T times, shared ones once per group."""
+def _caches(root: Path, threads: int, cpu: Cpu) -> tuple[MemoryLevel, ...]:
+    """Data caches within reach of T threads: one of each a thread, at most what there is.
+
+    Threads sit on cores of their own, spread over the groups that share a cache: the most they can
+    have, as floors need it. Both hardware threads of a core are one sharer.
+    """
+    ways = max(1, cpu.logical // cpu.physical)
     found: dict[str, int] = {}
     for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
         kind, level = _read(index / "type").strip(), _read(index / "level").strip()
@@ -214,7 +227,7 @@ def _caches(root: Path, threads: int) -> tuple[MemoryLevel, ...]:
         if kind == "Instruction" or size is None or not level:
             continue
         sharers = _listed(_read(index / "shared_cpu_list").strip())
-        groups = max(1, ceil(threads / max(1, sharers)))
+        groups = min(threads, ceil(cpu.physical / max(1, sharers // ways)))
         found[f"l{level}"] = int(size.group(1)) * 1024 * groups
     return tuple(
         MemoryLevel(level=name, capacity_bytes=size) for name, size in sorted(found.items())
@@ -224,9 +237,10 @@ def _caches(root: Path, threads: int) -> tuple[MemoryLevel, ...]:
 def _listed(text: str) -> int:
     """Number of processors in a list such as `0-3,8`."""
     count = 0
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        count += int(last or first) - int(first) + 1
+    for part in text.split(","):
+        if span := re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip()):
+            first, last = int(span[1]), int(span[2] or span[1])
+            count += max(0, last - first + 1)
     return count
 
 

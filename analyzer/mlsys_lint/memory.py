@@ -189,7 +189,9 @@ def memory_of(
 
 
 def _working_set(kernel: Kernel) -> int:
+    """Bytes that one kernel surely holds at once; what is no contraction may work in place."""
     if not kernel.certain:
         return 0
     cost = kernel.cost
-    return cost.bytes_read - cost.weight_bytes + cost.bytes_written
+    read = cost.bytes_read - cost.weight_bytes
+    return read + cost.bytes_written if cost.contractions else max(read, cost.bytes_written)

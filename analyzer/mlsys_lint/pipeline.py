@@ -26,11 +26,11 @@ from mlsys_lint.records import (
     NodeCost,
     Problem,
     Runtime,
-    TensorInfo,
 )
 from mlsys_lint.roofline import contraction_peak, ridge
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.totals import is_lower_bound, total
+from mlsys_lint.traffic import io_bytes
 
 if TYPE_CHECKING:
     from mlsys_lint.records.validation import ValidationReport
@@ -113,7 +113,7 @@ def validate(
     measurement = measure(
         path,
         proto=model.proto,
-        shapes={tensor.name: tensor.dims for tensor in analysis.graph.inputs if _fixed(tensor)},
+        shapes={tensor.name: tensor.dims for tensor in analysis.graph.inputs if tensor.is_static},
         provider=run.provider,
         threads=run.threads,
         runs=run.runs,
@@ -122,10 +122,6 @@ def validate(
         progress=progress,
     )
     return compare(predicted, measurement)
-
-
-def _fixed(tensor: TensorInfo) -> bool:
-    return tensor.shape is not None and None not in tensor.shape
 
 
 def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysis:
@@ -178,7 +174,9 @@ def on_device(analysis: Analysis, profile: DeviceProfile, runtime: Runtime) -> D
     graph = analysis.graph
     peak = peak_activations(graph, analysis.costs, executed, runtime)
     memory, items = memory_of(kernels, analysis.parameters, graph.inputs, peak, runtime)
-    prediction = predict(kernels, profile, runtime, _io_bytes(graph))
+    prediction = predict(
+        kernels, profile, runtime, io_bytes(analysis.graph, analysis.costs, kernels)
+    )
     latency = prediction.latency_s
     capacity = profile.dram.capacity_bytes
     main = _main_dtype(analysis.costs)
@@ -219,16 +217,6 @@ def _kernels(analysis: Analysis, runtime: Runtime) -> tuple[tuple[Kernel, ...], 
     ordered = [analysis.costs[index] for index in analysis.graph.visits]
     kernels = runtime.fuse(ordered, results)
     return kernels, frozenset(index for kernel in kernels for index in kernel.nodes)
-
-
-def _io_bytes(graph: Graph) -> int:
-    """Least bytes that graph inputs and outputs move; unknown or data-dependent sizes count 0."""
-    moved = 0
-    for tensor in (*graph.inputs, *graph.outputs):
-        known = tensor.shape is not None and None not in tensor.shape and tensor.dtype
-        if known and not tensor.bounded and tensor.kind == "tensor" and not tensor.constant:
-            moved += tensor.nbytes
-    return moved
 
 
 def _main_dtype(costs: Sequence[NodeCost]) -> str | None:

@@ -11,17 +11,26 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "dtypes", "errors"),
-    ("hookspecs", "operators", "devices", "host", "roofline", "formatting"),
+    ("hookspecs", "operators", "devices", "host", "roofline", "formatting", "documents"),
     ("plugin_host", "loading", "shapes", "values", "worlds", "inference", "graph", "index_bounds"),
     (
-        *("costing", "parameters", "fusion", "memory", "totals", "prediction", "linting"),
+        *(
+            "costing",
+            "parameters",
+            "fusion",
+            "memory",
+            "totals",
+            "traffic",
+            "prediction",
+            "linting",
+        ),
         *("budgets", "inputs", "measure", "validation"),
     ),
     ("pipeline",),
     ("testing", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-PUBLIC_MODULES = ("records", "devices", "formatting", "fusion", "dtypes", "operators")
+PUBLIC_MODULES = ("records", "devices", "formatting", "fusion", "dtypes", "operators", "documents")
 """What plugins may import besides the names of `mlsys_lint` itself."""
 FACADE = ("__init__", "__main__")
 """The public API re-exports, and `python -m` starts: neither has a layer."""

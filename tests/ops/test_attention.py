@@ -103,8 +103,9 @@ def test_work_is_that_of_the_function_body(body: str, opset: int) -> None:
     )
     ours, theirs = totals(model), totals(inlined)
     assert theirs[0] == ours[0]
-    # What the body computes on shapes and the scale: some ten sizes, and the scale's two roots.
-    assert 0 <= theirs[1] - ours[1] <= 10
+    # What the body computes on shapes and the scale: some ten sizes, the positions of queries and keys
+    # (Range, an addition each), and the scale's two roots.
+    assert 0 <= theirs[1] - ours[1] <= 10 + 3 + 8
     assert 0 <= theirs[2] - ours[2] <= 2
 
 

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlsys_lint.cli.options import bindings_of, plugin_options, profiles_of, shape_options
-from mlsys_lint.cli.progress import Progress
-from mlsys_lint.errors import MlsysLintError, ModelError, OptionError, PluginError
+from mlsys_lint.cli.options import (
+    bindings_of,
+    for_each_model,
+    plugin_options,
+    profiles_of,
+    shape_options,
+    write_file,
+)
+from mlsys_lint.errors import OptionError, PluginError
 
 if TYPE_CHECKING:
     from mlsys_lint.pipeline import CheckOptions
@@ -67,13 +73,16 @@ def check(models: Sequence[str], **given: object) -> int:
     """
     from mlsys_lint.linting import exit_status
     from mlsys_lint.loading import model_paths
+    from mlsys_lint.pipeline import check as check_model
     from mlsys_lint.plugin_host import PluginHost
 
     host = PluginHost()
     writers = _writers(host, given)
     paths = model_paths(models)
     options = _options(host, given, several=len(paths) > 1)
-    reports, failed = _check_all(paths, host, options)
+    reports, failed = for_each_model(
+        paths, lambda path, progress: check_model(path, host, options, progress)
+    )
     for problem in dict.fromkeys(problem for one in reports for problem in one.problems):
         place = f", node {problem.node}" if problem.node is not None else ""
         click.echo(f"plugin {problem.plugin}, {problem.stage}{place}: {problem.message}", err=True)
@@ -111,26 +120,6 @@ def _options(host: PluginHost, given: dict[str, object], *, several: bool) -> Ch
     )
 
 
-def _check_all(
-    paths: Sequence[Path], host: PluginHost, options: CheckOptions
-) -> tuple[list[ModelReport], bool]:
-    """Reports of all models that can be analysed; of several, one bad file hides no other."""
-    from mlsys_lint.pipeline import check as check_model
-
-    reports, failed = [], False
-    for position, path in enumerate(paths, start=1):
-        label = f"{path.name} ({position} of {len(paths)})" if len(paths) > 1 else path.name
-        try:
-            with Progress(label) as progress:
-                reports.append(check_model(path, host, options, progress))
-        except ModelError as error:
-            if len(paths) == 1:
-                raise
-            click.echo(f"mlsys-lint: {error}", err=True)
-            failed = True
-    return reports, failed
-
-
 def _writers(host: PluginHost, given: dict[str, object]) -> list[tuple[str, Path | None]]:
     formats = _texts(given["formats"]) or ("text",)
     outputs = given["outputs"]
@@ -162,10 +151,7 @@ def _write(
         if path is None:
             click.echo(data, nl=not data.endswith(b"\n"))
             continue
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise MlsysLintError(f"--output {path}: {error.strerror or error}") from error
+        write_file(path, data)
 
 
 def _texts(value: object) -> tuple[str, ...]:

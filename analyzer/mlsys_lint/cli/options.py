@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from mlsys_lint.errors import OptionError
+from mlsys_lint.cli.progress import Progress
+from mlsys_lint.errors import MlsysLintError, ModelError, OptionError
 from mlsys_lint.records import DeviceProfile
 from mlsys_lint.shapes import Bindings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
 
 _SHAPE_OPTIONS: Final = (
     click.option(
@@ -92,3 +95,29 @@ def profiles_of(names: Sequence[str], threads: int | None, offered: Any) -> list
     from mlsys_lint.devices import find_device
 
     return [find_device(name, offered, threads=threads) for name in names or ("host",)]
+
+
+def for_each_model(
+    paths: Sequence[Path], work: Callable[[Path, Progress], _T]
+) -> tuple[list[_T], bool]:
+    """Results of all models that work, and whether any did not; of several, one bad file hides none."""
+    results, failed = [], False
+    for position, path in enumerate(paths, start=1):
+        label = f"{path.name} ({position} of {len(paths)})" if len(paths) > 1 else path.name
+        try:
+            with Progress(label) as progress:
+                results.append(work(path, progress))
+        except ModelError as error:
+            if len(paths) == 1:
+                raise
+            click.echo(f"mlsys-lint: {error}", err=True)
+            failed = True
+    return results, failed
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write an --output file."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise MlsysLintError(f"--output {path}: {error.strerror or error}") from error

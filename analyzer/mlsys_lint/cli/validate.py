@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlsys_lint.cli.options import bindings_of, plugin_options, profiles_of, shape_options
-from mlsys_lint.cli.progress import Progress
-from mlsys_lint.errors import MlsysLintError, ModelError
+from mlsys_lint.cli.options import (
+    bindings_of,
+    for_each_model,
+    plugin_options,
+    profiles_of,
+    shape_options,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from mlsys_lint.pipeline import CheckOptions, RunOptions
@@ -77,15 +82,22 @@ def validate(models: Sequence[str], **given: Any) -> int:
     The model runs in a child process of its own, with generated inputs where none are given.
     """
     from mlsys_lint.loading import model_paths
+    from mlsys_lint.pipeline import validate as validate_model
     from mlsys_lint.plugin_host import PluginHost
     from mlsys_lint.validation import exit_status
 
     host = PluginHost()
     paths = model_paths(models)
     options, run = _options(host, given, several=len(paths) > 1)
-    reports, failed = _validate_all(paths, host, options, run)
+    reports, failed = for_each_model(
+        paths, lambda path, progress: validate_model(path, host, options, run, progress)
+    )
     if reports:
-        _write(_rendered(reports, given["style"], several=len(paths) > 1), given["output"])
+        text = _rendered(reports, given["style"], several=len(paths) > 1)
+        if given["output"] is None:
+            click.echo(text)
+        else:
+            write_file(given["output"], f"{text}\n".encode())
     if failed:
         return 2
     return max((exit_status(one, given["max_error"]) for one in reports), default=0)
@@ -116,25 +128,6 @@ def _options(
     )
 
 
-def _validate_all(
-    paths: Sequence[Path], host: PluginHost, options: CheckOptions, run: RunOptions
-) -> tuple[list[ValidationReport], bool]:
-    from mlsys_lint.pipeline import validate as validate_model
-
-    reports, failed = [], False
-    for position, path in enumerate(paths, start=1):
-        label = f"{path.name} ({position} of {len(paths)})" if len(paths) > 1 else path.name
-        try:
-            with Progress(label) as progress:
-                reports.append(validate_model(path, host, options, run, progress))
-        except ModelError as error:
-            if len(paths) == 1:
-                raise
-            click.echo(f"mlsys-lint: {error}", err=True)
-            failed = True
-    return reports, failed
-
-
 def _rendered(reports: Sequence[ValidationReport], style: str, *, several: bool) -> str:
     from mlsys_lint.validation import to_document, to_text
 
@@ -145,13 +138,3 @@ def _rendered(reports: Sequence[ValidationReport], style: str, *, several: bool)
         return json.dumps(documents[0], indent=1)
     head = {key: documents[0][key] for key in ("schema_version", "tool")}
     return json.dumps({**head, "reports": documents}, indent=1)
-
-
-def _write(text: str, path: Path | None) -> None:
-    if path is None:
-        click.echo(text)
-        return
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise MlsysLintError(f"--output {path}: {error.strerror or error}") from error

@@ -5,6 +5,15 @@ Those of `validate` are in `records.validation`, which `check` does not import.
 
 from __future__ import annotations
 
+from mlsys_lint.records.cost import (
+    Contraction,
+    Declined,
+    Estimate,
+    NodeCost,
+    NodeStatus,
+    OpCost,
+    OperatorSpec,
+)
 from mlsys_lint.records.device import (
     DeviceEntry,
     DeviceProfile,
@@ -20,14 +29,7 @@ from mlsys_lint.records.device import (
 )
 from mlsys_lint.records.graph import (
     Attribute,
-    Contraction,
-    Declined,
-    Estimate,
-    NodeCost,
-    NodeStatus,
     NodeView,
-    OpCost,
-    OperatorSpec,
     Shape,
     TensorInfo,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
-from mlsys_lint.records.graph import NodeCost, OpCost
+from mlsys_lint.records.cost import NodeCost, OpCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

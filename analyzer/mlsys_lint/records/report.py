@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mlsys_lint.records.cost import NodeCost
 from mlsys_lint.records.device import DeviceProfile, Interval, Kernel, Placement
-from mlsys_lint.records.graph import NodeCost, TensorInfo
+from mlsys_lint.records.graph import TensorInfo
 
 
 class Severity(StrEnum):

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
-from mlsys_lint.records.device import Interval
-from mlsys_lint.records.graph import TensorInfo
-from mlsys_lint.records.report import ModelInfo
+from mlsys_lint.documents import (
+    Document,
+    interval_document,
+    model_document,
+    problem_document,
+    tool_document,
+)
 from mlsys_lint.records.validation import KernelGroup, ValidationReport
-
-Document: TypeAlias = dict[str, Any]
 
 
 def to_document(report: ValidationReport) -> Document:
     """Plain values for json.dumps; what is not known is None, and nothing is rounded."""
     return {
         "schema_version": report.schema_version,
-        "tool": {"name": "mlsys-lint", "version": report.tool_version},
-        "model": _model(report.model),
+        "tool": tool_document(report.tool_version),
+        "model": model_document(report.model),
         "device": report.device,
         "provider": report.provider,
         "runtime_version": report.runtime_version,
@@ -48,7 +48,7 @@ def _figures(report: ValidationReport) -> Document:
     measured, summary, baselines = report.measured, report.summary, report.baselines
     return {
         "latency_s": {
-            "predicted": _interval(report.predicted),
+            "predicted": interval_document(report.predicted),
             "measured": {
                 "min": measured.min,
                 "p10": measured.p10,
@@ -83,48 +83,7 @@ def _figures(report: ValidationReport) -> Document:
             {"provider": one.provider, "op_type": one.op_type, "nodes": list(one.nodes)}
             for one in report.fallbacks
         ],
-        "problems": [
-            {"plugin": one.plugin, "stage": one.stage, "message": one.message, "node": one.node}
-            for one in report.problems
-        ],
-    }
-
-
-def _model(model: ModelInfo) -> Document:
-    """The same part as in the document of `check`."""
-    return {
-        "path": model.path,
-        "opset_imports": dict(model.opset_imports),
-        "inputs": [_tensor(one) for one in model.inputs],
-        "outputs": [_tensor(one) for one in model.outputs],
-        "parameters": model.parameters,
-        "parameter_bytes": model.parameter_bytes,
-        "dims": {one.name: {"value": one.value, "source": one.source} for one in model.dims},
-    }
-
-
-def _tensor(tensor: TensorInfo) -> Document:
-    shape = tensor.shape
-    return {
-        "name": tensor.name,
-        "dtype": tensor.dtype,
-        "shape": None
-        if shape is None
-        else [
-            {"max": size} if axis in tensor.bounded and size is not None else size
-            for axis, size in enumerate(shape)
-        ],
-    }
-
-
-def _interval(interval: Interval | None) -> Document | None:
-    if interval is None:
-        return None
-    return {
-        "floor": interval.floor,
-        "low": interval.low,
-        "expected": interval.expected,
-        "high": interval.high,
+        "problems": [problem_document(one) for one in report.problems],
     }
 
 

@@ -26,6 +26,8 @@ FAMILIES: Final = (
     "quantization",
     "recurrent",
     "reduction",
+    "sequence",
+    "spectral",
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint_plugins.ops.inference import same_as
 
 ACTIVATIONS: Final[Mapping[str, tuple[int, int]]] = {
     # name: (vector operations, transcendentals) per element
@@ -49,7 +50,11 @@ def activation(node: NodeView) -> OpCost:
 
 
 def clip(node: NodeView) -> OpCost:
-    """One operation per element for each bound that is given (before opset 11: both)."""
+    """min(max(x, low), high): one operation per element for each bound given (before opset 11: both).
+
+    Onnx's body spells each bound as a comparison and a selection, which would make two; a maximum is
+    one operation by convention, and kernels take it.
+    """
     bounds = sum(tensor is not None for tensor in node.inputs[1:])
     if node.opset < 11:
         bounds = 2
@@ -97,10 +102,9 @@ def _product(sizes: tuple[int, ...]) -> int:
 
 
 def hardmax(node: NodeView) -> OpCost:
-    """A row of n takes n - 1 comparisons; writing ones and zeros counts none."""
-    return cost(
-        node, kernel_class="reduction", vector_ops=max(0, node.output().numel - _rows(node))
-    )
+    """ArgMax (n - 1 comparisons in a row of n), then a comparison per element as in OneHot."""
+    operations = max(0, 2 * node.output().numel - _rows(node))
+    return cost(node, kernel_class="reduction", vector_ops=operations)
 
 
 _OWN: Final[Mapping[str, Callable[[NodeView], OpCost]]] = {
@@ -112,7 +116,13 @@ _OWN: Final[Mapping[str, Callable[[NodeView], OpCost]]] = {
 _CONTRIB_ONLY: Final = ("FastGelu", "QuickGelu")
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(domain="", op_type=name, since_version=1, estimate=_OWN.get(name, activation))
+    OperatorSpec(
+        domain="",
+        op_type=name,
+        since_version=1,
+        estimate=_OWN.get(name, activation),
+        infer=same_as(0),
+    )
     for name in (*ACTIVATIONS, "Softmax", "LogSoftmax", "Hardmax")
     if name not in _CONTRIB_ONLY
 )

@@ -73,7 +73,9 @@ def infer_non_max_suppression(context: InferenceContext) -> None:
     if boxes is None or scores is None:
         return
     each = scalar_value(context, 2)
-    per_class = min(boxes[1], each) if each is not None else boxes[1] if given(context, 2) else 0
+    per_class = boxes[1] if given(context, 2) else 0  # the default selects none
+    if each is not None:
+        per_class = max(0, min(boxes[1], each))
     put(context, 0, TensorProto.INT64, (f"max:{boxes[0] * scores[1] * per_class}", 3))
 
 
@@ -89,18 +91,38 @@ def infer_top_k(context: InferenceContext) -> None:
 
 
 def infer_slice(context: InferenceContext) -> None:
-    """Where starts or ends are computed from data, a sliced axis keeps at most its size."""
+    """Where starts or ends are computed from data, a sliced axis keeps at most what is between them.
+
+    What is not known counts as the end of the axis; a step of s leaves one in |s|.
+    """
     shape = _known(sizes(context, 0))
     if shape is None:
         return
-    axes: Sequence[int] = range(len(shape))
+    axes = _sliced_axes(context, len(shape))
+    if axes is None:
+        return
+    starts, ends, steps = (integers(context, position) for position in (1, 2, 4))
+    bound: list[int | str | None] = list(shape)
+    for at, axis in enumerate(axes):
+        start, end = (None if values is None else values[at] for values in (starts, ends))
+        step = steps[at] if steps is not None else None if given(context, 4) else 1
+        bound[axis] = f"max:{_kept(shape[axis], start, end, step)}"
+    put(context, 0, element_type(context, 0), bound)
+
+
+def _sliced_axes(context: InferenceContext, rank: int) -> Sequence[int] | None:
     if given(context, 3):
         known = integers(context, 3)
-        if known is None:
-            return
-        axes = [axis % len(shape) for axis in known]
-    else:
-        starts = _known(sizes(context, 1))
-        axes = range(starts[0]) if starts else axes
-    bound = [f"max:{size}" if at in axes else size for at, size in enumerate(shape)]
-    put(context, 0, element_type(context, 0), bound)
+        return None if known is None else [axis % rank for axis in known]
+    starts = _known(sizes(context, 1))
+    return range(starts[0] if starts else rank)
+
+
+def _kept(size: int, start: int | None, end: int | None, step: int | None) -> int:
+    """Elements of an axis between start and end; the most, where one of them is not known."""
+    if not step:
+        return size
+    first, last = (0, size) if step > 0 else (size - 1, -1)
+    begin = first if start is None else slice(start, None, step).indices(size)[0]
+    stop = last if end is None else slice(None, end, step).indices(size)[1]
+    return len(range(begin, stop, step))

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from onnx import TensorProto
+from onnx.shape_inference import InferenceContext
+
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint_plugins.ops.inference import element_type, put, sizes
 
 ONE_OPERATION: Final = (
     # one vector operation per output element: see the convention in README
@@ -13,8 +17,8 @@ ONE_OPERATION: Final = (
     *("Add", "Sub", "Mul", "Div", "Mod", "And", "Or", "Xor", "Equal", "Less", "Greater"),
     *("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Where"),
 )
-TWO_COMPARISONS: Final = ("LessOrEqual", "GreaterOrEqual")
-"""One operation: onnx's body spells them as two comparisons and an or, kernels compare once."""
+WITH_EQUALITY: Final = ("LessOrEqual", "GreaterOrEqual")
+"""One operation: a comparison by convention, where onnx's body takes two comparisons and an or."""
 TRANSCENDENTAL: Final = (
     # one transcendental per output element
     *("Exp", "Log", "Sqrt", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan"),
@@ -40,12 +44,12 @@ def transcendental(node: NodeView) -> OpCost:
 
 def variadic(node: NodeView) -> OpCost:
     """N inputs: n - 1 operations per output element, and a division for Mean."""
-    each = sum(tensor is not None for tensor in node.inputs) - 1 + (node.op_type == "Mean")
+    each = max(0, len(node.inputs) - 1) + (node.op_type == "Mean")
     return cost(node, kernel_class="elementwise", vector_ops=each * node.output().numel)
 
 
 def cast(node: NodeView) -> OpCost:
-    """One conversion per element; none where the type stays."""
+    """One conversion per element, whatever the types (rounding, comparison with 0); none where it stays."""
     same = node.input(0).dtype == node.output().dtype
     return cost(
         node,
@@ -61,12 +65,39 @@ def bit_cast(node: NodeView) -> OpCost:
 
 
 def dropout(node: NodeView) -> OpCost:
-    """In inference the input as it is: a copy that runtimes remove."""
-    return cost(node, kernel_class="copy", read=(0,))
+    """In inference the input as it is: a copy that runtimes remove.
+
+    In training per element a comparison with the ratio, a product with the mask and a scale (3);
+    drawing random numbers is not counted.
+    """
+    trains = _trains(node)
+    if trains is False:
+        return cost(node, kernel_class="copy", read=(0,))
+    notes = () if trains else ("training_mode is not known: counted as training",)
+    operations = 3 * node.output().numel
+    return cost(node, kernel_class="random", vector_ops=operations, read=(0,), assumptions=notes)
+
+
+def _trains(node: NodeView) -> bool | None:
+    """From opset 12 by an input, None when it is not known; before opset 7 by an attribute."""
+    if node.opset < 12:
+        return node.opset < 7 and not node.integer("is_test", 0)
+    mode = node.optional_input(2)
+    if mode is None:
+        return False
+    return None if mode.value is None else bool(mode.value.any())
+
+
+def infer_dropout(context: InferenceContext) -> None:
+    """Output and mask have the input's shape (onnx infers no type before opset 7)."""
+    shape = sizes(context, 0)
+    if shape is not None:
+        put(context, 0, element_type(context, 0), shape)
+        put(context, 1, TensorProto.BOOL, shape)
 
 
 _ESTIMATES: Final[dict[str, Callable[[NodeView], OpCost]]] = {
-    **dict.fromkeys((*ONE_OPERATION, *TWO_COMPARISONS), one_operation),
+    **dict.fromkeys((*ONE_OPERATION, *WITH_EQUALITY), one_operation),
     **dict.fromkeys(TRANSCENDENTAL, transcendental),
     **dict.fromkeys(VARIADIC, variadic),
     "Cast": cast,

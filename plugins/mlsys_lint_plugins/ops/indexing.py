@@ -15,8 +15,13 @@ _COMBINE: Final = ("add", "mul", "max", "min")
 
 
 def gather(node: NodeView) -> OpCost:
-    """Reads the indices and the elements it takes (as many as it writes), never the whole table."""
-    data, indices, taken = node.input(0), node.input(1), node.output().nbytes
+    """Reads the indices, and as many elements as it writes, but never more than the data has.
+
+    An index that occurs twice reads the same elements; indices depend on data, so they count as
+    different ones.
+    """
+    data, indices = node.input(0), node.input(1)
+    taken = min(node.output().nbytes, data.nbytes)
     weights = (taken if data.constant else 0) + (indices.nbytes if indices.constant else 0)
     return cost(
         node,
@@ -27,7 +32,11 @@ def gather(node: NodeView) -> OpCost:
 
 
 def scatter(node: NodeView) -> OpCost:
-    """Writes the data with updates put in: reads data, indices, updates; combining counts 1 an update."""
+    """The data with updates put in: reads data, indices and updates, writes all of the output.
+
+    A reduction (add, mul, min, max) takes one operation per update. Kernels that work in place
+    move less.
+    """
     combines = node.text("reduction") in _COMBINE
     return cost(
         node,
@@ -37,12 +46,12 @@ def scatter(node: NodeView) -> OpCost:
 
 
 def tensor_scatter(node: NodeView) -> OpCost:
-    """The updates replace a slice of the cache: reads cache and updates, writes the cache."""
+    """A cache with updates at write_indices: reads cache, updates and indices, writes the cache."""
     return cost(node, kernel_class="scatter")
 
 
 def nonzero(node: NodeView) -> OpCost:
-    """One comparison per element; indices are written at their maximum number."""
+    """One comparison per element; the indices are written at their maximum number."""
     return cost(node, kernel_class="nonzero", vector_ops=node.input(0).numel)
 
 
@@ -51,22 +60,27 @@ def one_hot(node: NodeView) -> OpCost:
     return cost(node, kernel_class="scatter", vector_ops=node.output().numel, read=(0, 2))
 
 
-_IOU_OPS: Final = 15
-"""Intersection over union of two boxes: 4 extremes, 2 differences clamped at 0 (2), 1 product; two
-areas are kept (0); union 2, division 1, comparison 1, and the comparison of scores 1 with its 1."""
+_PAIR_OPS: Final = 13
+"""Intersection over union: 4 extremes, 2 differences, each clamped at 0 (4), product, sum of two
+areas less the intersection (2), division, comparison."""
+_BOX_OPS: Final = 3
+"""Area of a box: 2 differences and a product."""
 
 
 def non_max_suppression(node: NodeView) -> OpCost:
-    """At most every box of a class is compared with every kept one: boxes * kept * 15 operations."""
-    boxes, scores = node.input(0), node.input(1)
-    count, classes = boxes.dims[1], scores.dims[1]
-    rows = node.output().dims[0]
-    kept = rows // (boxes.dims[0] * classes) if boxes.dims[0] * classes else 0
-    pairs = boxes.dims[0] * classes * count * kept
+    """At most: 13 operations for each pair of a box and a kept one, 3 per box, 1 per score.
+
+    With N batches, C classes, B boxes and at most K kept ones a class: 13 N C B K + 3 N B + N C B.
+    Sorting by score is not counted.
+    """
+    batches, boxes, _ = node.input(0).dims
+    scores = node.input(1).numel
+    classes = node.input(1).dims[1]
+    kept = node.output().dims[0] // max(1, batches * classes)
     return cost(
         node,
         kernel_class="nms",
-        vector_ops=_IOU_OPS * pairs,
+        vector_ops=_PAIR_OPS * scores * kept + _BOX_OPS * batches * boxes + scores,
         assumptions=("at most: every box is compared with every kept one",),
     )
 
@@ -95,6 +109,6 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
         since_version=10,
         estimate=non_max_suppression,
         infer=infer_non_max_suppression,
-        shape_inputs=(2,),
+        shape_inputs=(2, 3, 4),
     ),
 )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import Final
 
+from onnx.shape_inference import InferenceContext
+
 from mlsys_lint import NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint_plugins.ops.inference import element_type, put, same_as, sizes
 
 
 def layer_norm_cost(node: NodeView, data: TensorInfo, *, extra: int = 0, bias: bool) -> OpCost:
@@ -25,15 +28,15 @@ def layer_norm_cost(node: NodeView, data: TensorInfo, *, extra: int = 0, bias: b
 
 
 def rms_norm_cost(node: NodeView, data: TensorInfo, *, extra: int = 0) -> OpCost:
-    """As onnx's body: per element square, mean, product, scale (4).
+    """As onnx's body: per element square, mean, division, scale (4).
 
-    Per row epsilon and reciprocal (2) and a root. `extra` are further operations per element.
+    Per row epsilon (1) and a root. `extra` are further operations per element.
     """
     rows = data.numel // _row_size(node, data)
     return cost(
         node,
         kernel_class="norm",
-        vector_ops=(4 + extra) * data.numel + 2 * rows,
+        vector_ops=(4 + extra) * data.numel + rows,
         transcendentals=rows,
     )
 
@@ -44,31 +47,54 @@ def _row_size(node: NodeView, data: TensorInfo) -> int:
     return max(1, prod(data.dims[axis % data.rank :])) if data.dims else 1
 
 
+_STASH_TYPES: Final = {1: "float", 10: "float16", 11: "double", 16: "bfloat16"}
+
+
+def _conversions(node: NodeView) -> int:
+    """Conversions per element: to the type of the statistics (`stash_type`) and back, if it differs."""
+    stash = _STASH_TYPES.get(node.integer("stash_type", 1))
+    return 2 if node.input(0).dtype != stash else 0
+
+
 def layer_norm(node: NodeView) -> OpCost:
-    """LayerNormalization over the axes from `axis` on: see layer_norm_cost."""
-    return layer_norm_cost(node, node.input(0), bias=node.optional_input(2) is not None)
+    """LayerNormalization over the axes from `axis` on: see layer_norm_cost.
+
+    Two conversions per element come on top where x is not of the type of the statistics.
+    """
+    bias = node.optional_input(2) is not None
+    return layer_norm_cost(node, node.input(0), extra=_conversions(node), bias=bias)
 
 
 def rms_norm(node: NodeView) -> OpCost:
-    """RMSNormalization: see rms_norm_cost."""
-    return rms_norm_cost(node, node.input(0))
+    """RMSNormalization: see rms_norm_cost; conversions as LayerNormalization."""
+    return rms_norm_cost(node, node.input(0), extra=_conversions(node))
 
 
 def batch_norm(node: NodeView) -> OpCost:
     """(x - mean) / sqrt(var + eps) * scale + bias: 4 operations per element.
 
     Per channel epsilon (1) and a root. In training the statistics of the batch come on top: mean,
-    deviation, square, mean (4 per element) and the running averages (6 per channel).
+    square of the deviation and its mean (3 per element), two running averages (6 per channel).
+    Runtimes that fold the statistics into one scale and one shift do less.
     """
     x = node.input(0)
     channels = x.dims[1] if x.rank > 1 else 1
-    training = node.integer("training_mode", 0)
+    per_element, per_channel = (7, 7) if _trains(node) else (4, 1)
     return cost(
         node,
         kernel_class="norm",
-        vector_ops=(8 if training else 4) * x.numel + (7 if training else 1) * channels,
+        vector_ops=per_element * x.numel + per_channel * channels,
         transcendentals=channels,
     )
+
+
+def _trains(node: NodeView) -> bool:
+    """BatchNormalization says so by an attribute, from opset 7 to 13 by having more outputs than Y."""
+    if node.opset >= 14:
+        return bool(node.integer("training_mode", 0))
+    if node.opset >= 7:
+        return any(node.outputs[1:])
+    return not node.integer("is_test", 0)
 
 
 def instance_norm(node: NodeView) -> OpCost:
@@ -82,10 +108,17 @@ def instance_norm(node: NodeView) -> OpCost:
 
 
 def group_norm(node: NodeView) -> OpCost:
-    """As instance normalization, with the statistics of N * num_groups groups."""
+    """As onnx's body: per element mean, square, mean of squares, deviation, division, scale, bias (7).
+
+    Per group (N * num_groups) square of the mean, variance, epsilon (3) and a root. Conversions as
+    LayerNormalization, from opset 21; those of scale and bias are not counted.
+    """
     x = node.input(0)
-    rows = x.dims[0] * node.integer("num_groups", 1)
-    return cost(node, kernel_class="norm", vector_ops=7 * x.numel + rows, transcendentals=rows)
+    groups = x.dims[0] * node.integer("num_groups", 1)
+    each = 7 + (_conversions(node) if node.opset >= 21 else 0)
+    return cost(
+        node, kernel_class="norm", vector_ops=each * x.numel + 3 * groups, transcendentals=groups
+    )
 
 
 def lp_norm(node: NodeView) -> OpCost:
@@ -132,6 +165,17 @@ def local_response(node: NodeView) -> OpCost:
     )
 
 
+def infer_batch_norm(context: InferenceContext) -> None:
+    """Y like X; statistics, where they are outputs, one per channel (onnx leaves them open)."""
+    shape = sizes(context, 0)
+    if shape is None:
+        return
+    put(context, 0, element_type(context, 0), shape)
+    channels = shape[1] if len(shape) > 1 else 1
+    for position in range(1, 5):
+        put(context, position, element_type(context, 3), (channels,))
+
+
 _ESTIMATES: Final = {
     "BatchNormalization": batch_norm,
     "InstanceNormalization": instance_norm,
@@ -144,6 +188,12 @@ _ESTIMATES: Final = {
 }
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(domain="", op_type=name, since_version=1, estimate=estimate)
+    OperatorSpec(
+        domain="",
+        op_type=name,
+        since_version=1,
+        estimate=estimate,
+        infer=infer_batch_norm if name == "BatchNormalization" else same_as(0),
+    )
     for name, estimate in _ESTIMATES.items()
 )

@@ -10,30 +10,34 @@ from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
 def quantize(node: NodeView) -> OpCost:
     """saturate(round(x / scale) + zero): scale, round, shift, clamp (min and max) per element.
 
-    Without a zero point the shift is absent.
+    Without a zero point the shift is absent. Scales per tensor, axis or block count the same; they
+    move their own bytes. Packing of sub-byte results is not counted.
     """
     shift = node.optional_input(2) is not None
     return cost(node, kernel_class="quantize", vector_ops=(4 + shift) * node.output().numel)
 
 
 def dequantize(node: NodeView) -> OpCost:
-    """(x - zero) * scale: a product per element, and the shift where there is a zero point."""
+    """(x - zero) * scale: a product per element, and the shift where there is a zero point.
+
+    As QuantizeLinear for blocks; unpacking is not counted.
+    """
     shift = node.optional_input(2) is not None
     return cost(node, kernel_class="quantize", vector_ops=(1 + shift) * node.output().numel)
 
 
-_RANGE_OPS: Final = 8
-"""Per tensor, as onnx's body: minimum and maximum with 0, range, two divisions, subtraction, clamp (2)
-less the reductions that are counted per element."""
+_RANGE_OPS: Final = 10
+"""Once per tensor, as onnx's body: minimum and maximum with 0, range, scale, the minimum scaled,
+its difference from 0, two bounds of the zero point, rounding, conversion."""
 
 
 def dynamic_quantize(node: NodeView) -> OpCost:
-    """Minimum and maximum of x (2 n - 2), scale and zero point, then QuantizeLinear (5 per element)."""
+    """Minimum and maximum of x (2 n - 2), _RANGE_OPS for scale and zero point, QuantizeLinear (5 n)."""
     n = node.input(0).numel
     return cost(
         node,
         kernel_class="quantize",
-        vector_ops=max(0, 2 * n - 2) + 5 * n + _RANGE_OPS + 1,
+        vector_ops=max(0, 2 * n - 2) + _RANGE_OPS + 5 * n,
         dtype=node.input(0).dtype,
     )
 

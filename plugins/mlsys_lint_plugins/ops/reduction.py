@@ -43,7 +43,7 @@ def reduction(node: NodeView) -> OpCost:
 
 
 def cumulative(node: NodeView) -> OpCost:
-    """N - 1 operations along an axis of n."""
+    """N - 1 operations along an axis of n; along the longest one (at most) where it is not known."""
     data = node.input(0)
     inputs, dims = data.numel, data.dims
     axis = node.optional_input(1)
@@ -70,6 +70,18 @@ def top_k(node: NodeView) -> OpCost:
     )
 
 
+def determinant(node: NodeView) -> OpCost:
+    """Elimination of an n x n matrix: step k of n - 1 divides k rows and updates k x k elements (2).
+
+    Then a product of n pivots: n - 1. Search for pivots is not counted.
+    """
+    x = node.input(0)
+    n = x.dims[-1]
+    steps = n * (n - 1) // 2 + n * (n - 1) * (2 * n - 1) // 3
+    matrices = node.output().numel
+    return cost(node, kernel_class="reduction", vector_ops=matrices * (steps + max(0, n - 1)))
+
+
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     *(
         OperatorSpec(
@@ -83,6 +95,7 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
         )
         for name in ("CumSum", "CumProd")
     ),
+    OperatorSpec(domain="", op_type="Det", since_version=11, estimate=determinant),
     OperatorSpec(
         domain="",
         op_type="TopK",

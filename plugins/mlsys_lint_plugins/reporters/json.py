@@ -6,8 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mlsys_lint import Interval, KernelReport, ModelReport, NodeCost, TensorInfo
-from mlsys_lint.records import BudgetVerdict, DeviceReport, Finding, ModelInfo, Totals
+from mlsys_lint import KernelReport, ModelReport, NodeCost
+from mlsys_lint.documents import (
+    interval_document,
+    model_document,
+    problem_document,
+    tensor_document,
+    tool_document,
+)
+from mlsys_lint.records import BudgetVerdict, DeviceReport, Finding, Totals
 
 
 def render(reports: Sequence[ModelReport]) -> str:
@@ -23,34 +30,15 @@ def document(report: ModelReport) -> dict[str, Any]:
     """A report in the field order of the contract."""
     return {
         "schema_version": report.schema_version,
-        "tool": {"name": "mlsys-lint", "version": report.tool_version},
-        "model": model_part(report.model),
+        "tool": tool_document(report.tool_version),
+        "model": model_document(report.model),
         "totals": _totals(report.totals),
         "training": None,
         "nodes": [_node(one) for one in report.nodes],
         "devices": [_device(one) for one in report.devices],
         "budgets": [_budget(one) for one in report.budgets],
         "findings": [_finding(one) for one in report.findings],
-        "problems": [
-            {"plugin": one.plugin, "stage": one.stage, "message": one.message, "node": one.node}
-            for one in report.problems
-        ],
-    }
-
-
-def model_part(model: ModelInfo) -> dict[str, Any]:
-    """`model` of both documents."""
-    return {
-        "path": model.path,
-        "ir_version": model.ir_version,
-        "producer": model.producer,
-        "opset_imports": dict(model.opset_imports),
-        "inputs": [_tensor(one) for one in model.inputs],
-        "outputs": [_tensor(one) for one in model.outputs],
-        "parameters": model.parameters,
-        "parameter_bytes": model.parameter_bytes,
-        "parameter_dtypes": dict(model.parameter_dtypes),
-        "dims": {one.name: {"value": one.value, "source": one.source} for one in model.dims},
+        "problems": [problem_document(one) for one in report.problems],
     }
 
 
@@ -78,16 +66,6 @@ def _totals(totals: Totals) -> dict[str, Any]:
     }
 
 
-def _tensor(tensor: TensorInfo) -> dict[str, Any]:
-    shape = None
-    if tensor.shape is not None:
-        shape = [
-            {"max": size} if axis in tensor.bounded else size
-            for axis, size in enumerate(tensor.shape)
-        ]
-    return {"name": tensor.name, "dtype": tensor.dtype, "shape": shape}
-
-
 def _node(one: NodeCost) -> dict[str, Any]:
     node, cost = one.node, one.cost
     assumptions = [*node.assumptions, *(cost.assumptions if cost else ())]
@@ -113,19 +91,8 @@ def _node(one: NodeCost) -> dict[str, Any]:
             [part.batch, part.m, part.n, part.k, part.dtype]
             for part in (cost.contractions if cost else ())
         ],
-        "outputs": [_tensor(output) for output in node.outputs if output is not None],
+        "outputs": [tensor_document(output) for output in node.outputs if output is not None],
         "assumptions": assumptions,
-    }
-
-
-def _interval(interval: Interval | None) -> dict[str, float] | None:
-    if interval is None:
-        return None
-    return {
-        "floor": interval.floor,
-        "low": interval.low,
-        "expected": interval.expected,
-        "high": interval.high,
     }
 
 
@@ -140,10 +107,10 @@ def _device(device: DeviceReport) -> dict[str, Any]:
         "runtime_version": device.runtime_version,
         "threads": profile.threads,
         "ridge": device.ridge,
-        "latency_s": _interval(device.latency_s),
+        "latency_s": interval_document(device.latency_s),
         "throughput_per_s": device.throughput_per_s,
         "bound_time_s": dict(device.bound_time_s),
-        "memory_bytes": _interval(device.memory_bytes),
+        "memory_bytes": interval_document(device.memory_bytes),
         "memory_items": dict(device.memory_items),
         "peak_activation_bytes": device.peak_activation_bytes,
         "capacity_bytes": device.capacity_bytes,
@@ -164,7 +131,7 @@ def _kernel(one: KernelReport) -> dict[str, Any]:
         "intensity": one.placement.intensity,
         "bound": one.bound,
         "attainable_flop_per_s": one.placement.attainable_flop_per_s,
-        "time_s": _interval(one.time_s),
+        "time_s": interval_document(one.time_s),
     }
 
 
@@ -174,7 +141,7 @@ def _budget(one: BudgetVerdict) -> dict[str, Any]:
         "limit": one.limit,
         "unit": one.unit,
         "device": one.device,
-        "value": _interval(one.value),
+        "value": interval_document(one.value),
         "verdict": one.verdict,
         "reason": one.reason,
     }

@@ -1,20 +1,17 @@
-"""TOML device profiles -> DeviceProfile, with errors that name file, table and key."""
+"""Reads one TOML profile; every error names the file, the table and the key."""
 
 from __future__ import annotations
 
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, Final
 
 from mlsys_lint.dtypes import SHORT_NAMES
 from mlsys_lint.errors import DeviceError
 from mlsys_lint.records import (
-    DeviceEntry,
     DeviceProfile,
     Efficiency,
     Figure,
@@ -22,7 +19,6 @@ from mlsys_lint.records import (
     Peak,
 )
 
-HOST: Final = "host"
 _DATA: Final = "mlsys_lint_devices"
 SCHEMA: Final = 1
 _KINDS: Final = ("cpu", "gpu", "tpu", "npu")
@@ -45,62 +41,6 @@ _MARGIN: Final = frozenset({"v", "source"})
 _LINK: Final = frozenset({"bw_one_way", "source"})
 
 
-def find_device(
-    name: str, offered: Mapping[str, DeviceEntry], *, threads: int | None = None
-) -> DeviceProfile:
-    """A device by id, `host`, or the path of a profile file (a separator in it, or .toml).
-
-    Raises:
-        DeviceError: there is no such device, or its file is wrong.
-    """
-    if name == HOST:
-        from mlsys_lint.host import detect_host
-
-        return detect_host(threads)
-    if name in offered:
-        return offered[name].load()
-    if name.endswith(".toml") or "/" in name or "\\" in name:
-        return load_file(Path(name))
-    close = get_close_matches(name, [HOST, *offered], n=3, cutoff=0.4)
-    hint = f"did you mean {', '.join(close)}? " if close else ""
-    raise DeviceError(f"unknown device {name!r}: {hint}`mlsys-lint devices` lists all")
-
-
-def load_file(path: Path) -> DeviceProfile:
-    """A profile of the user's own; its sources stand in its own [sources] table."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeviceError(f"{path}: can't be read: {error}") from error
-    return parse_profile(text, str(path), {})
-
-
-def parse_profile(text: str, place: str, sources: Mapping[str, str]) -> DeviceProfile:
-    """Parse a profile; efficiencies and overheads that it leaves out are the priors of its kind.
-
-    Args:
-        text: TOML.
-        place: Where the text stands, for messages.
-        sources: Citations by key; the file's own [sources] and ours come on top.
-
-    Raises:
-        DeviceError: a key is missing, unknown or wrong; nothing is guessed.
-    """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DeviceError(f"{place}: not TOML: {error}") from error
-    return _Reader(document, place, sources).profile()
-
-
-def priors(kind: str) -> tuple[dict[str, Efficiency], dict[str, Figure], dict[str, str]]:
-    """Efficiencies, overheads and their citations for a kind of device (priors.toml)."""
-    reader = _Reader({}, "priors.toml", {})
-    prior = shipped_table("priors.toml").get(kind, {})
-    efficiency = reader.efficiencies(prior.get("efficiency", {}))
-    return efficiency, reader.launches(prior.get("overhead", {})), reader.cited
-
-
 @cache
 def shipped_table(name: str) -> Mapping[str, Any]:
     """A TOML table that ships with the device profiles, parsed once."""
@@ -108,7 +48,7 @@ def shipped_table(name: str) -> Mapping[str, Any]:
     return tomllib.loads(text)
 
 
-class _Reader:
+class ProfileReader:
     """Reads one document; every method names the table and key in its errors."""
 
     def __init__(
@@ -201,7 +141,9 @@ class _Reader:
             levels.append(
                 MemoryLevel(
                     level=self._text(table, "level", where),
-                    managed=self._choice({"managed": "hardware", **table}, "managed", _MANAGED, where),
+                    managed=self._choice(
+                        {"managed": "hardware", **table}, "managed", _MANAGED, where
+                    ),
                     capacity_bytes=None
                     if size is None
                     else int(self._number(size, where, "bytes")),

@@ -1,0 +1,113 @@
+"""Fourier transforms and the filters and windows that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+
+
+def transform_ops(length: int, *, real: bool) -> int:
+    """Operations of one fast transform: 5 n log2 n, half of it for real data.
+
+    The convention of FFTW's benchmark (fftw.org/speed); log2 n is rounded up. The table of roots of
+    unity is not counted.
+    """
+    whole = 5 * length * (length - 1).bit_length() if length > 1 else 0
+    return whole // 2 if real else whole
+
+
+def fourier(node: NodeView) -> OpCost:
+    """One transform of the DFT's length for each line along `axis`; inverse: a scale per result."""
+    data, result = node.input(0), node.output()
+    axis = _axis(node) % data.rank
+    real = data.dims[-1] == 1 or result.dims[-1] == 1
+    length = _given(node, 1) or max(data.dims[axis], result.dims[axis])
+    lines = result.numel // (result.dims[axis] * result.dims[-1]) if result.numel else 0
+    scaled = result.numel if node.integer("inverse", 0) else 0
+    return cost(
+        node,
+        kernel_class="fft",
+        vector_ops=lines * transform_ops(length, real=real) + scaled,
+        read=(0,),
+    )
+
+
+def _axis(node: NodeView) -> int:
+    """An attribute (default 1) until opset 19, then an input (default -2)."""
+    if node.opset < 20:
+        return node.integer("axis", 1)
+    given = _given(node, 2)
+    return -2 if given is None else given
+
+
+def _given(node: NodeView, position: int) -> int | None:
+    tensor = node.optional_input(position)
+    if tensor is None or tensor.value is None or tensor.value.size != 1:
+        return None
+    return int(tensor.value.reshape(-1)[0])
+
+
+def short_time_fourier(node: NodeView) -> OpCost:
+    """For each frame a product with the window per sample, if there is one, and a transform."""
+    signal, result, window = node.input(0), node.output(), node.optional_input(2)
+    batch, frames, bins, _ = result.dims
+    length = window.dims[0] if window is not None else _given(node, 3) or _length(node, bins)
+    parts = signal.dims[2] if signal.rank == 3 else 1
+    windowed = length * parts if window is not None else 0
+    return cost(
+        node,
+        kernel_class="fft",
+        vector_ops=batch * frames * (windowed + transform_ops(length, real=parts == 1)),
+        read=(0, 2),
+    )
+
+
+def _length(node: NodeView, bins: int) -> int:
+    """Of a frame, from the number of its frequencies."""
+    return 2 * (bins - 1) if node.integer("onesided", 1) else bins
+
+
+def mel_weights(node: NodeView) -> OpCost:
+    """At most 2 operations per weight (difference, division); per edge of a band 8 and a power."""
+    weights = node.output()
+    edges = weights.dims[1] + 2
+    return cost(
+        node,
+        kernel_class="fill",
+        vector_ops=2 * weights.numel + 8 * edges,
+        transcendentals=edges,
+        bytes_read=0,
+    )
+
+
+def window(node: NodeView) -> OpCost:
+    """Per element the position, its angle and, for each cosine, a product and a sum: 2 + 2 c.
+
+    Hann and Hamming take one cosine, Blackman two and the doubled angle (1 more). Onnx's body gives
+    Hann and Hamming a second cosine with factor 0, which is not counted, nor are its scalars.
+    """
+    elements = node.output().numel
+    cosines, each = (2, 7) if node.op_type == "BlackmanWindow" else (1, 4)
+    return cost(
+        node,
+        kernel_class="fill",
+        bytes_read=0,
+        vector_ops=each * elements,
+        transcendentals=cosines * elements,
+    )
+
+
+def _spec(name: str, estimate: Callable[[NodeView], OpCost], *shape_inputs: int) -> OperatorSpec:
+    return OperatorSpec(
+        domain="", op_type=name, since_version=17, estimate=estimate, shape_inputs=shape_inputs
+    )
+
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    _spec("DFT", fourier, 1, 2),
+    _spec("STFT", short_time_fourier, 1, 3),
+    _spec("MelWeightMatrix", mel_weights, 0, 1, 2, 3, 4),
+    *(_spec(name, window, 0) for name in ("HannWindow", "HammingWindow", "BlackmanWindow")),
+)
