@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from node_costs import cost_of, counts, moved
 
 # 2 * 3 * 5 = 30 elements.

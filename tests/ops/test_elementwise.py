@@ -6,11 +6,11 @@ from typing import Final
 
 import onnx
 import pytest
-from node_costs import cost_of, counts, moved, node_of, text_of
 from onnx import defs, shape_inference
 
 from mlsys_lint.testing import check_text
 from mlsys_lint_plugins.ops import activation, elementwise
+from node_costs import cost_of, counts, moved, node_of, text_of
 
 ARITHMETIC: Final = (
     *("Abs", "Neg", "Ceil", "Floor", "Round", "Sign", "Reciprocal"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from node_costs import cost_of, counts, moved, node_of
 
 from mlsys_lint.testing import check_text, estimate_text
+from node_costs import cost_of, counts, moved, node_of
 
 
 def test_gather_reads_rows_and_indices() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from node_costs import cost_of, counts, moved
 
 # 2 * 3 * 4 = 24 elements; N = 2, C = 3.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from node_costs import cost_of, counts, moved
 
 from mlsys_lint.testing import check_text
+from node_costs import cost_of, counts, moved
 
 X = "float[3,8] x"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from node_costs import cost_of, counts, moved, node_of
 
 from mlsys_lint.testing import check_text, estimate_text
+from node_costs import cost_of, counts, moved, node_of
 
 # 2 * 3 * 5 = 30 elements, 6 rows of 5.
 X = "float[2,3,5] x"

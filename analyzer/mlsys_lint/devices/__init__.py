@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlsys_lint.devices.reader import ProfileReader, shipped_table
-from mlsys_lint.dtypes import SHORT_NAMES
 from mlsys_lint.errors import DeviceError
 from mlsys_lint.records import (
     DeviceEntry,
     DeviceProfile,
     Efficiency,
     Figure,
-    MemoryLevel,
-    Peak,
 )
 
 __all__ = ["HOST", "find_device", "load_file", "parse_profile", "priors", "shipped_table"]
