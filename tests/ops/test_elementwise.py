@@ -158,7 +158,9 @@ def test_figures_double_with_the_elements(call: str) -> None:
 
 def looks_elementwise(schema: defs.OpSchema) -> bool:
     """One or two tensors of one shape give one result of that shape, without any attribute."""
-    required = [one for one in schema.inputs if one.option.name != "Optional"]
+    required = [
+        one for one in schema.inputs if one.option != defs.OpSchema.FormalParameterOption.Optional
+    ]
     mandatory = [one.name for one in schema.attributes.values() if one.required]
     if len(schema.outputs) < 1 or not 1 <= len(required) <= 2 or mandatory:
         return False

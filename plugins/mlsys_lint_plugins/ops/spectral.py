@@ -52,8 +52,8 @@ def _given(node: NodeView, position: int) -> int | None:
 def short_time_fourier(node: NodeView) -> OpCost:
     """For each frame a product with the window per sample, if there is one, and a transform."""
     signal, result, window = node.input(0), node.output(), node.optional_input(2)
-    batch, frames, bins, _ = result.dims
-    length = window.dims[0] if window is not None else _given(node, 3) or _length(node, bins)
+    batch, frames, _, _ = result.dims
+    length = window.dims[0] if window is not None else _given(node, 3) or signal.dims[1]
     parts = signal.dims[2] if signal.rank == 3 else 1
     windowed = length * parts if window is not None else 0
     return cost(
@@ -62,11 +62,6 @@ def short_time_fourier(node: NodeView) -> OpCost:
         vector_ops=batch * frames * (windowed + transform_ops(length, real=parts == 1)),
         read=(0, 2),
     )
-
-
-def _length(node: NodeView, bins: int) -> int:
-    """Of a frame, from the number of its frequencies."""
-    return 2 * (bins - 1) if node.integer("onesided", 1) else bins
 
 
 def mel_weights(node: NodeView) -> OpCost:
