@@ -115,6 +115,10 @@ def test_dropout_by_mode() -> None:
     assert moved("Dropout(x)", "float[3,4] x") == (48, 48)
     for opset in (7, 10):
         assert counts("Dropout(x)", "float[3,4] x", opset=opset) == (0, 0)
+    # A mask that is asked for is written: floats before opset 10, then bools.
+    for opset, width in ((7, 4), (9, 4), (10, 1), (13, 1)):
+        masked = moved("Dropout(x)", "float[3,4] x", opset=opset, outputs="y, mask")
+        assert masked == (48, 48 + 12 * width)
     # In training: comparison with the ratio, mask, scale.
     assert counts("Dropout(x)", "float[3,4] x", opset=6) == (36, 0)
     assert counts("Dropout<is_test=1>(x)", "float[3,4] x", opset=6) == (0, 0)

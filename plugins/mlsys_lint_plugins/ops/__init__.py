@@ -14,6 +14,8 @@ FAMILIES: Final = (
     "elementwise",
     "indexing",
     "linear",
+    "ml",
+    "ml_trees",
     "movement",
     "msft",
     "msft_attention",

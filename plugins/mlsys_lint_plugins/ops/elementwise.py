@@ -9,7 +9,7 @@ from onnx import TensorProto
 from onnx.shape_inference import InferenceContext
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
-from mlsys_lint_plugins.ops.inference import element_type, put, sizes
+from mlsys_lint_plugins.ops.inference import Infer, element_type, put, sizes
 
 ONE_OPERATION: Final = (
     # one vector operation per output element: see the convention in README
@@ -96,6 +96,21 @@ def infer_dropout(context: InferenceContext) -> None:
         put(context, 1, TensorProto.BOOL, shape)
 
 
+def _infer_dropout(mask: int | None) -> Infer:
+    """Data and mask have the input's shape; onnx leaves the mask open in some versions.
+
+    The mask has the type `mask`, or the data's.
+    """
+
+    def infer(context: InferenceContext) -> None:
+        shape, kind = sizes(context, 0), element_type(context, 0)
+        if shape is not None:
+            put(context, 0, kind, shape)
+            put(context, 1, mask or kind, shape)
+
+    return infer
+
+
 _ESTIMATES: Final[dict[str, Callable[[NodeView], OpCost]]] = {
     **dict.fromkeys((*ONE_OPERATION, *WITH_EQUALITY), one_operation),
     **dict.fromkeys(TRANSCENDENTAL, transcendental),
@@ -103,17 +118,29 @@ _ESTIMATES: Final[dict[str, Callable[[NodeView], OpCost]]] = {
     "Cast": cast,
     "CastLike": cast,
     "BitCast": bit_cast,
-    "Dropout": dropout,
 }
-_SHAPE_INPUTS: Final = {"CastLike": (1,), "Dropout": (1, 2)}
+_SHAPE_INPUTS: Final = {"CastLike": (1,)}
 
-OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(
-        domain="",
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        shape_inputs=_SHAPE_INPUTS.get(name, ()),
-    )
-    for name, estimate in _ESTIMATES.items()
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    *(
+        OperatorSpec(
+            domain="",
+            op_type=name,
+            since_version=1,
+            estimate=estimate,
+            shape_inputs=_SHAPE_INPUTS.get(name, ()),
+        )
+        for name, estimate in _ESTIMATES.items()
+    ),
+    *(
+        OperatorSpec(
+            domain="",
+            op_type="Dropout",
+            since_version=since_version,
+            estimate=dropout,
+            shape_inputs=(1, 2),
+            infer=_infer_dropout(mask),
+        )
+        for since_version, mask in ((1, None), (10, TensorProto.BOOL))
+    ),
 )

@@ -29,7 +29,8 @@ _PER_INPUT: Final = {
 def reduction(node: NodeView) -> OpCost:
     """N - 1 operations to combine n elements, and what the operator does before and after.
 
-    A reduction over no axis at all (noop_with_empty_axes) combines nothing.
+    A reduction over no axis at all (noop_with_empty_axes) combines nothing. ReduceLogSumExp does not
+    count its body's conversions to double and back, which serve precision and which kernels leave out.
     """
     before, exps, after, roots = _PER_INPUT[node.op_type]
     inputs, outputs = node.input(0).numel, node.output().numel
