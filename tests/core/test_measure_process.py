@@ -62,6 +62,14 @@ def _is_alive(pid: int) -> bool:
     return state != "Z"
 
 
+def _ends(pid: int) -> bool:
+    """A kill is delivered asynchronously: a loaded machine may need a moment to carry it out."""
+    deadline = time.monotonic() + 5
+    while _is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not _is_alive(pid)
+
+
 _FAMILY = """
 import json, subprocess, sys, time
 other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
@@ -82,7 +90,7 @@ def test_timeout_ends_the_child_and_its_children(tmp_path: Path) -> None:
     )
     assert "no result within 3 s" in (outcome.failure or "")
     assert len(pids) == 1
-    assert not _is_alive(pids[0])
+    assert _ends(pids[0])
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
@@ -101,7 +109,7 @@ def test_interrupt_ends_the_child_and_its_children(tmp_path: Path) -> None:
             progress=interrupt,
             command=[sys.executable, "-c", _FAMILY],
         )
-    assert not _is_alive(pids[0])
+    assert _ends(pids[0])
 
 
 _HANGING = """
