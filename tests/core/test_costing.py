@@ -57,9 +57,9 @@ def test_exact() -> None:
 
 
 def test_an_operator_without_formula_is_expanded_through_its_function() -> None:
-    # AffineGrid has no formula here but a body in onnx.
-    text = """g (float[1,2,3] t) => (float[1,4,4,2] y) <int64[4] s = {1, 1, 4, 4}> {
-        y = AffineGrid(t, s)
+    # The loss has no formula here but a body in onnx.
+    text = """g (float[6,5] x, int64[6] labels) => (float y) {
+        y = SoftmaxCrossEntropyLoss(x, labels)
     }"""
     report = check_text(text)
     container, *inside = report.nodes

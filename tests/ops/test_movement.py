@@ -244,9 +244,34 @@ def test_sampling_at_given_positions() -> None:
     assert moved("GridSample(x, grid)", inputs) == (192 + 280, 280)
 
 
+def test_grids_of_positions() -> None:
+    # 2 images of 5 * 7 positions, each times [2, 3]; of 5 * 7 * 4 positions times [3, 4].
+    flat = with_constants("AffineGrid(t, s)", "int64[4] s = {2,3,5,7}", "float[2,2,3] t")
+    assert (flat.macs, flat.bytes_read, flat.bytes_written) == (2 * 35 * 6, 48, 2 * 35 * 2 * 4)
+    deep = with_constants("AffineGrid(t, s)", "int64[5] s = {2,3,5,7,4}", "float[2,3,4] t")
+    assert (deep.macs, deep.bytes_written) == (2 * 140 * 12, 2 * 140 * 3 * 4)
+
+
 def test_columns_are_added() -> None:
     # 5 * 5 image, 3 * 3 blocks at 9 places: 81 elements make 25.
     cost = with_constants(
         "Col2Im(x, i, b)", "int64[2] i = {5,5}, int64[2] b = {3,3}", "float[1,9,9] x"
     )
     assert (cost.vector_ops, cost.bytes_read, cost.bytes_written) == (56, 324, 100)
+
+
+@pytest.mark.parametrize(
+    ("call", "inputs", "outputs"),
+    [
+        ("NonZero(x)", "float[] x", "y"),
+        ("Compress<axis=0>(x, c)", "float[] x, bool[4] c", "y"),
+        ("Unique(x)", "float[] x", "y, i"),
+        ("TopK(x, k)", "float[] x, int64[1] k", "v, i"),
+        ("Slice(x, f, t)", "float[] x, int64[1] f, int64[1] t", "y"),
+        ("NonMaxSuppression(b, s)", "float[] b, float[1,2,3] s", "y"),
+    ],
+)
+def test_unknown_inputs_have_no_maximum(call: str, inputs: str, outputs: str) -> None:
+    found = node_of(call, inputs, outputs=outputs)
+    assert found.cost is None
+    assert found.status.value == "declined"

@@ -88,18 +88,10 @@ def _trains(node: NodeView) -> bool | None:
     return None if mode.value is None else bool(mode.value.any())
 
 
-def infer_dropout(context: InferenceContext) -> None:
-    """Output and mask have the input's shape (onnx infers no type before opset 7)."""
-    shape = sizes(context, 0)
-    if shape is not None:
-        put(context, 0, element_type(context, 0), shape)
-        put(context, 1, TensorProto.BOOL, shape)
+def infer_dropout(mask: int | None) -> Infer:
+    """Output and mask have the input's shape; the mask has the type `mask`, or the input's.
 
-
-def _infer_dropout(mask: int | None) -> Infer:
-    """Data and mask have the input's shape; onnx leaves the mask open in some versions.
-
-    The mask has the type `mask`, or the data's.
+    Onnx infers nothing before opset 7, and no mask before opset 12.
     """
 
     def infer(context: InferenceContext) -> None:
@@ -139,7 +131,7 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
             since_version=since_version,
             estimate=dropout,
             shape_inputs=(1, 2),
-            infer=_infer_dropout(mask),
+            infer=infer_dropout(mask),
         )
         for since_version, mask in ((1, None), (10, TensorProto.BOOL))
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Final
 
-from mlsys_lint import NodeView, OpCost, OperatorSpec, cost, view
+from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, cost, view
 from mlsys_lint_plugins.ops.bounds import infer_compress, infer_slice, infer_unique
 
 VIEWS: Final = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
@@ -168,6 +168,29 @@ def grid_sample(node: NodeView) -> OpCost:
     )
 
 
+def affine_grid(node: NodeView) -> OpCost:
+    """Every position [1, x, y(, z)] times theta [N, d, d + 1]: d (d + 1) MACs for each of N images.
+
+    Onnx's body extends two axes to three, which is not counted, nor are the positions themselves.
+    """
+    theta, grid = node.input(0), node.output()
+    images, coordinates, terms = theta.dims
+    return cost(
+        node,
+        kernel_class="gemm",
+        contractions=(
+            Contraction(
+                batch=images,
+                m=prod(grid.dims[1:-1]),
+                n=coordinates,
+                k=terms,
+                dtype=theta.type_name,
+            ),
+        ),
+        read=(0,),
+    )
+
+
 def col2im(node: NodeView) -> OpCost:
     """Overlapping columns are added: one operation per element of the columns beyond the image's.
 
@@ -236,5 +259,6 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("Resize", resize, 1, 2, 3),
     _spec("Upsample", resize, 1),
     _spec("GridSample", grid_sample),
+    _spec("AffineGrid", affine_grid, 1),
     _spec("Col2Im", col2im, 1, 2),
 )
