@@ -29,6 +29,8 @@ from mlsys_lint.worlds import (
     value_limit,
 )
 
+_DEFAULTS_MATTER: Final = frozenset({"STFT"})
+"""onnx 1.23 infers STFT's output as if `onesided` were 0 where it is absent; the default is 1."""
 _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 """Operators that never give more elements than they take, whatever their output's extent."""
 
@@ -93,9 +95,10 @@ def _infer_world(
         return outputs, ["an input has no known type"]
     notes: list[str] = []
     for schema in _schemas(node, spec, opset):
+        asked = with_defaults(node, schema) if node.op_type in _DEFAULTS_MATTER else node
         try:
             found = shape_inference.infer_node_outputs(
-                schema, node, types, data, opset_imports=_imports(tuple(opsets.items()))
+                schema, asked, types, data, opset_imports=_imports(tuple(opsets.items()))
             )
         except Exception as error:  # noqa: BLE001  onnx raises several kinds; all mean "unknown"
             notes = [f"type inference failed: {_first_line(error)}"]
@@ -122,6 +125,17 @@ def _schemas(
 def schema_of(domain: str, op_type: str, opset: int) -> defs.OpSchema:
     """Onnx's schema in force; onnx.defs.SchemaError when it has none."""
     return defs.get_schema(op_type, opset, domain)
+
+
+def with_defaults(node: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
+    """A copy of a node with the attributes that it leaves at the schema's defaults written out."""
+    given = {one.name for one in node.attribute}
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    for name, attribute in schema.attributes.items():
+        if name not in given and attribute.default_value.type:
+            copy.attribute.add().CopyFrom(attribute.default_value)
+    return copy
 
 
 def _schema_with(

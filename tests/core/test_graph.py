@@ -215,3 +215,31 @@ def test_sixty_five_bodies_deep_is_a_damaged_file() -> None:
         pytest.skip("the parser can't nest so deep")
     with pytest.raises(ModelError, match="nested"):
         walk(proto)
+
+
+def test_an_omitted_function_input_is_omitted_inside() -> None:
+    # ReduceSum without axes sums everything
+    graph = walk(
+        '<ir_version: 10, opset_import: ["": 23, "local": 1]> g (float[2,3] x) => (float[?,?] y) '
+        '{ y = local.f(x) } <domain: "local", opset_import: ["": 23]> '
+        "f (a, axes) => (r) { r = ReduceSum(a, axes) }"
+    )
+    assert shape(graph, "y") == (1, 1)
+    assert [tensor and tensor.name for tensor in graph.nodes[1].inputs] == ["x"]
+
+
+def test_defaults_of_the_schema_hold_where_onnx_forgets_them() -> None:
+    # onesided defaults to 1: 16 // 2 + 1 = 9 of 16 bins; (64 - 16) // 8 + 1 = 7 frames
+    graph = walk(
+        "g (float[1,64,1] x) => (float[?,?,?,?] y) <int64 step = {8}, int64 length = {16}> "
+        "{ y = STFT(x, step, , length) }"
+    )
+    assert shape(graph, "y") == (1, 7, 9, 2)
+
+
+def test_schema_defaults_reach_the_body_of_an_operator() -> None:
+    # no formula is registered here: Elu's body takes alpha from the schema, 1.0
+    graph = walk("g (float[4] x) => (float[4] y) { y = Elu(x) }")
+    assert graph.nodes[0].container
+    assert shape(graph, "y") == (4,)
+    assert all(node.op_type != "Elu" for node in graph.nodes[1:])

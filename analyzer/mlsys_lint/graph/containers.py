@@ -21,6 +21,7 @@ from mlsys_lint.graph.bodies import (
     without_axis,
     worlds_of,
 )
+from mlsys_lint.graph.functions import without_inputs
 from mlsys_lint.graph.ordering import subgraphs
 from mlsys_lint.graph.scopes import Scope, Value
 from mlsys_lint.graph.visit import Outcome, Place, Visiting
@@ -41,15 +42,15 @@ def visit_function(walker: _Walker, at: Visiting, body: Body, key: str) -> Outco
     for name, value in zip(body.inputs, at.inputs, strict=False):
         if value is not None:
             scope.values[name] = value
-    for name in body.inputs:
-        scope.values.setdefault(name, Value(TensorInfo(name=name), World()))
+    omitted = frozenset(body.inputs) - set(scope.values)
     place = replace(
         _inside(at, at.place.repeat),
         opsets=walker.imports_of(body, at.place),
         calls=(*at.place.calls, key),
         declared={},
     )
-    results = walker.walk_nodes(body.nodes, body.outputs, scope, place)
+    nodes = without_inputs(body.nodes, omitted)
+    results = walker.walk_nodes(nodes, body.outputs, scope, place)
     mains, alts = worlds_of(results, len(at.node.output))
     constant = all(value is None or value.info.constant for value in at.inputs) and bool(at.inputs)
     outputs = walker.store.put_outputs(at, mains, alts, constant=constant)

@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 from onnx import AttributeProto
 
-from mlsys_lint.inference import schema_of
+from mlsys_lint.inference import schema_of, with_defaults
 from mlsys_lint.operators import normal_domain
 
 
@@ -47,6 +47,7 @@ def schema_body(
     """The body by which onnx defines an operator, if it does."""
     try:
         schema: Any = schema_of(node.domain, node.op_type, opset)  # stubs lack these
+        node = with_defaults(node, schema)
         if schema.has_function:
             return instantiate(_plain_function(node.domain, node.op_type, opset), node)
         if not schema.has_context_dependent_function:
@@ -81,6 +82,26 @@ def instantiate(proto: onnx.FunctionProto, call: onnx.NodeProto) -> Body:
         imports=tuple(proto.opset_import),
         declared=tuple(proto.value_info),
     )
+
+
+def without_inputs(
+    nodes: Iterable[onnx.NodeProto], omitted: frozenset[str]
+) -> tuple[onnx.NodeProto, ...]:
+    """Nodes whose reads of omitted function inputs are omitted too."""
+    return tuple(
+        _omitting(node, omitted) if omitted.intersection(node.input) else node for node in nodes
+    )
+
+
+def _omitting(node: onnx.NodeProto, omitted: frozenset[str]) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    kept = ["" if name in omitted else name for name in node.input]
+    while kept and not kept[-1]:  # trailing omissions are not written
+        kept.pop()
+    del copy.input[:]
+    copy.input.extend(kept)
+    return copy
 
 
 def _substitute(node: onnx.NodeProto, given: Mapping[str, AttributeProto]) -> onnx.NodeProto:

@@ -81,7 +81,7 @@ def non_max_suppression(node: NodeView) -> OpCost:
         node,
         kernel_class="nms",
         vector_ops=_PAIR_OPS * scores * kept + _BOX_OPS * batches * boxes + scores,
-        assumptions=("at most: every box is compared with every kept one",),
+        assumptions=("data-dependent, at most: every box is compared with every kept one",),
     )
 
 

@@ -71,7 +71,7 @@ def trees(node: NodeView) -> OpCost | Declined:
         transcendentals=transcendentals,
         bytes_read=node.input(0).nbytes + stored,
         weight_bytes=stored,
-        assumptions=("at most: every row takes the longest way down each tree",),
+        assumptions=("data-dependent, at most: every row takes the longest way down each tree",),
     )
 
 
