@@ -171,7 +171,9 @@ def test_trees_take_the_longest_way() -> None:
     # 5 rows: 2 + 0 comparisons, a sum for each tree.
     assert (cost.vector_ops, cost.transcendentals, cost.macs) == (5 * (2 + 2), 0, 0)
     assert (cost.bytes_read, cost.bytes_written) == (80 + 6 * 16, 20)
-    assert cost.assumptions == ("data-dependent, at most: every row takes the longest way down each tree",)
+    assert cost.assumptions == (
+        "data-dependent, at most: every row takes the longest way down each tree",
+    )
 
 
 def test_classes_from_trees() -> None:
