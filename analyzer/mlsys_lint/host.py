@@ -77,7 +77,8 @@ def detect_host(threads: int | None = None, root: Path = Path("/")) -> DevicePro
             _SOURCE: f"{family['name']}: {family['source']}",
             "detected": "/proc, /sys",
         },
-        notes=f"taken for {family['name']}; clock and bandwidth are ranges of that family",
+        notes=f"taken for {family['name']}; clock and bandwidth are estimated "
+        "ranges of that family, not read from this machine",
     )
 
 

@@ -71,6 +71,7 @@ def register_runtimes() -> list[Runtime]:
         Runtime(
             name="onnxruntime-cuda",
             fuse=executed_nodes,
+            # CPU tables, for want of a GPU to probe: CUDA kernels compute in place more often.
             in_place=_IN_PLACE,
             # F(4x4, 3x3), the largest tile in cuDNN's non-fused Winograd: 144 products in 36.
             algorithmic_gain={"conv": 4.0},
@@ -78,9 +79,10 @@ def register_runtimes() -> list[Runtime]:
             # GPU memory of small models: 126 to 443 MB for a 9 MB MobileNet (issue 5801), 345 MB
             # for ResNet-18 with 47 MB of weights (issue 9138).
             base_bytes=(117_000_000, 300_000_000, 650_000_000),
-            activation_slack=(1.0, 1.1, 2.1),
+            activation_slack=(1.0, 1.1, 2.1),  # that of the CPU provider: not measured on CUDA
             version=_FOLLOWED,
             sources=(
+                "in-place kernels and activation slack: taken over from the CPU provider, unverified",
                 "microsoft/onnxruntime issues 5801 and 9138 (nvidia-smi readings)",
                 "Lavin & Gray, arXiv:1509.09308",
                 "onnxruntime CUDA execution provider documentation, use_tf32",
