@@ -57,6 +57,8 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
     outputs = [info for info in outcome.outputs if info is not None]
     data_dependent = any(info.bounded for info in [*known, *outputs])
     notes = outcome.notes
+    if at.domain not in at.place.opsets:
+        notes += (f"the model does not import {at.domain or 'ai.onnx'}: version 1 is assumed",)
     if data_dependent:
         notes += ("data-dependent sizes are counted at their maximum",)
     return NodeView(
