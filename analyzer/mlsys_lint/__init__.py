@@ -30,6 +30,7 @@ from mlsys_lint.records import (
     Runtime,
     Severity,
     TensorInfo,
+    Unsupported,
 )
 
 __version__ = "0.1.0"
@@ -60,6 +61,7 @@ __all__ = [
     "Runtime",
     "Severity",
     "TensorInfo",
+    "Unsupported",
     "__version__",
     "cost",
     "hookimpl",

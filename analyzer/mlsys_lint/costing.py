@@ -11,7 +11,16 @@ from mlsys_lint.errors import UnknownSizeError
 from mlsys_lint.graph import Graph
 from mlsys_lint.operators import Entry
 from mlsys_lint.plugin_host import PluginHost
-from mlsys_lint.records import Declined, NodeCost, NodeStatus, NodeView, OpCost, Problem
+from mlsys_lint.records import (
+    Declined,
+    Estimate,
+    NodeCost,
+    NodeStatus,
+    NodeView,
+    OpCost,
+    Problem,
+    Unsupported,
+)
 
 DATA_DEPENDENT: Final = "data-dependent"
 """How an estimator's assumption begins when the figure is a maximum that data may stay below."""
@@ -29,23 +38,29 @@ def _cost_node(node: NodeView, host: PluginHost, problems: list[Problem]) -> Nod
     if node.container:
         return NodeCost(node=node, status=NodeStatus.EXPANDED, cost=_CONTAINER_COST)
     entry = host.operators.find(node.domain, node.op_type, node.opset)
-    if entry is not None:
-        return _by_spec(node, entry, problems)
+    formula = entry.spec.estimate if entry is not None else None
+    if entry is not None and formula is not None and not isinstance(formula, Unsupported):
+        return _by_formula(node, entry, formula, problems)
     estimate = host.estimate_unknown(node)
     if estimate is not None:
         plugin, cost = estimate
         return NodeCost(node=node, status=NodeStatus.ESTIMATED, cost=cost, plugin=plugin)
+    reason = f"no plugin has a formula for {node.op} at opset {node.opset}"
     return NodeCost(
         node=node,
         status=NodeStatus.UNSUPPORTED,
-        reason=f"no plugin has a formula for {node.op} at opset {node.opset}",
+        reason=formula.reason if isinstance(formula, Unsupported) else reason,
+        plugin=entry.plugin if entry is not None else None,
+        spec=entry.spec if entry is not None else None,
     )
 
 
-def _by_spec(node: NodeView, entry: Entry, problems: list[Problem]) -> NodeCost:
+def _by_formula(
+    node: NodeView, entry: Entry, formula: Estimate, problems: list[Problem]
+) -> NodeCost:
     verdict = partial(NodeCost, node=node, plugin=entry.plugin, spec=entry.spec)
     try:
-        cost: object = entry.spec.estimate(node)
+        cost: object = formula(node)
     except UnknownSizeError as error:
         return verdict(status=NodeStatus.DECLINED, reason=str(error))
     except Exception as error:  # noqa: BLE001  a plugin may raise anything

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlsys_lint.errors import PluginError
-from mlsys_lint.records import Contraction, NodeView, OpCost, OperatorSpec, TensorInfo
+from mlsys_lint.records import (
+    Contraction,
+    NodeView,
+    OpCost,
+    OperatorSpec,
+    TensorInfo,
+    Unsupported,
+)
 
 
 def cost(
@@ -110,7 +117,8 @@ class OperatorTable:
     def _checked_key(self, spec: object, plugin: str) -> tuple[str, str, int]:
         if not isinstance(spec, OperatorSpec):
             raise PluginError(f"register_operators must return OperatorSpec values, got {spec!r}")
-        if spec.since_version < 1 or not spec.op_type or not callable(spec.estimate):
+        formula = callable(spec.estimate) or isinstance(spec.estimate, Unsupported)
+        if spec.since_version < 1 or not spec.op_type or not formula:
             raise PluginError(
                 f"{describe(spec)}: op_type, since_version >= 1 and estimate are required"
             )

@@ -8,6 +8,7 @@ import click
 
 from mlsys_lint.cli.listing import FORMAT, show, table
 from mlsys_lint.errors import OptionError
+from mlsys_lint.records import Unsupported
 
 if TYPE_CHECKING:
     from mlsys_lint.plugin_host import PluginHost
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 @FORMAT
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 def ops(op: str | None, style: str, *, missing: bool, debug: bool) -> int:
-    """List the operators: `exact` by a formula, `expanded` through their body, or `missing`."""
+    """List the operators and how they are costed.
+
+    `exact` by a formula, `expanded` through their body, `unsupported` where a file can't tell the
+    cost (with the reason), or `missing`.
+    """
     del debug
     from mlsys_lint.plugin_host import PluginHost
 
@@ -52,8 +57,10 @@ def operator_rows(host: PluginHost) -> list[dict[str, Any]]:
     for entry in host.operators:
         spec = entry.spec
         domain = "ai.onnx" if spec.domain in ("", "ai.onnx") else spec.domain
+        reason = spec.estimate.reason if isinstance(spec.estimate, Unsupported) else None
+        status = "exact" if reason is None else "unsupported"
         row = rows.setdefault(
-            (domain, spec.op_type), _row(domain, spec.op_type, "exact", entry.plugin)
+            (domain, spec.op_type), _row(domain, spec.op_type, status, entry.plugin, reason)
         )
         row["since_versions"].append(spec.since_version)
     for domain, op_type, status in _schemas():
@@ -61,13 +68,16 @@ def operator_rows(host: PluginHost) -> list[dict[str, Any]]:
     return [rows[key] for key in sorted(rows)]
 
 
-def _row(domain: str, op_type: str, status: str, plugin: str | None) -> dict[str, Any]:
+def _row(
+    domain: str, op_type: str, status: str, plugin: str | None, reason: str | None = None
+) -> dict[str, Any]:
     return {
         "domain": domain,
         "op_type": op_type,
         "status": status,
         "since_versions": [],
         "plugin": plugin,
+        "reason": reason,
     }
 
 

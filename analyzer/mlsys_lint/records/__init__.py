@@ -13,6 +13,7 @@ from mlsys_lint.records.cost import (
     NodeStatus,
     OpCost,
     OperatorSpec,
+    Unsupported,
 )
 from mlsys_lint.records.device import (
     DeviceEntry,
@@ -89,4 +90,5 @@ __all__ = [
     "Shape",
     "TensorInfo",
     "Totals",
+    "Unsupported",
 ]

@@ -100,6 +100,13 @@ class Declined:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """Stands for a formula where none can exist: `reason` says what a file does not tell."""
+
+    reason: str
+
+
 Estimate: TypeAlias = Callable[[NodeView], OpCost | Declined]
 
 
@@ -111,6 +118,7 @@ class OperatorSpec:
         domain: `""` or `ai.onnx` for the default domain.
         since_version: First opset whose semantics the formula covers.
         estimate: Pure function of the node; UnknownSizeError and `Declined` both mean `declined`.
+            `Unsupported` instead of a function: the cost can't be known from a file.
         infer: Function of onnx's InferenceContext that sets the output types, for operators that
             onnx does not know.
         shape_inputs: Input positions that only shape a result (shapes, axes, indices, pads):
@@ -124,7 +132,7 @@ class OperatorSpec:
     domain: str
     op_type: str
     since_version: int
-    estimate: Estimate
+    estimate: Estimate | Unsupported
     infer: Callable[[InferenceContext], None] | None = None
     shape_inputs: tuple[int, ...] = ()
     elements: Callable[[NodeView, int], int] | None = None
