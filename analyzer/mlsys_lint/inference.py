@@ -19,17 +19,14 @@ from mlsys_lint.worlds import (
     Array,
     World,
     doubled_like,
-    is_static,
     named,
     settle_maxima,
-    shape_of,
     shape_value,
-    take_value,
     tensor_type,
     value_limit,
 )
 
-_DEFAULTS_MATTER: Final = frozenset({"STFT"})
+DEFAULTS_MATTER: Final = frozenset({"STFT"})
 """onnx 1.23 infers STFT's output as if `onesided` were 0 where it is absent; the default is 1."""
 _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 """Operators that never give more elements than they take, whatever their output's extent."""
@@ -81,21 +78,21 @@ def _infer_world(
     opsets: Mapping[str, int],
 ) -> tuple[list[World], list[str]]:
     types = {
-        name: world.type
+        name: kind
         for name, world in zip(node.input, inputs, strict=True)
-        if name and world is not None and world.type is not None
+        if name and world is not None and (kind := world.type) is not None
     }
     data = {
-        name: world.data
+        name: data
         for name, world in zip(node.input, inputs, strict=True)
-        if name and world is not None and world.data is not None
+        if name and world is not None and (data := world.data) is not None
     }
     outputs = [World() for _ in node.output]
     if len(types) < len({name for name in node.input if name}):
         return outputs, ["an input has no known type"]
     notes: list[str] = []
     for schema in _schemas(node, spec, opset):
-        asked = with_defaults(node, schema) if node.op_type in _DEFAULTS_MATTER else node
+        asked = with_defaults(node, schema) if node.op_type in DEFAULTS_MATTER else node
         try:
             found = shape_inference.infer_node_outputs(
                 schema, asked, types, data, opset_imports=_imports(tuple(opsets.items()))
@@ -104,10 +101,10 @@ def _infer_world(
             notes = [f"type inference failed: {_first_line(error)}"]
             continue
         _merge(node, outputs, found)
-        if all(is_static(world.type) for name, world in named(node, outputs)):
+        if all(world.is_static for _, world in named(node, outputs)):
             notes = []
             break
-    _evaluate(node, inputs, outputs, opset)
+    evaluate_outputs(node, inputs, outputs, opset)
     return outputs, notes
 
 
@@ -190,11 +187,11 @@ def _merge(node: onnx.NodeProto, outputs: list[World], found: Mapping[str, onnx.
         tensor = tensor_type(kind)
         if kind is None or (tensor is not None and tensor.elem_type == 0):
             continue
-        if not is_static(world.type):
+        if not world.is_static:
             world.type = kind
 
 
-def _evaluate(
+def evaluate_outputs(
     node: onnx.NodeProto,
     inputs: Sequence[World | None],
     outputs: list[World],
@@ -204,7 +201,7 @@ def _evaluate(
     if node.op_type in ("Shape", "Size") and node.input and inputs[0] is not None:
         sizes = shape_value(node, inputs[0])
         if sizes is not None and outputs:
-            take_value(outputs[0], sizes)
+            outputs[0].set_array(sizes)
         return
     if not _worth_evaluating(node, inputs, outputs):
         return
@@ -215,7 +212,7 @@ def _evaluate(
         named(node, outputs), _named_values(node, evaluate(node, arrays, opset)), strict=True
     ):
         if array is not None:
-            take_value(world, array)
+            world.set_array(array)
 
 
 def _named_values(node: onnx.NodeProto, arrays: Sequence[Array | None]) -> Iterator[Array | None]:
@@ -226,19 +223,21 @@ def _worth_evaluating(
     node: onnx.NodeProto, inputs: Sequence[World | None], outputs: Sequence[World]
 ) -> bool:
     """True when every input is known and every output is known to be small."""
-    if not node.input or any(one.HasField("g") for one in node.attribute):
+    if not inputs:
         return False
-    present = [world for world, name in zip(inputs, node.input, strict=True) if name]
-    if not all(world is not None and world.is_known for world in present):
+    for world, name in zip(inputs, node.input, strict=True):
+        if name and (world is None or not world.is_known):
+            return False
+    if any(one.HasField("g") for one in node.attribute):
         return False
     return node.op_type in _SHRINKING or all(_is_small(world) for _, world in named(node, outputs))
 
 
 def _is_small(world: World) -> bool:
-    tensor, shape = tensor_type(world.type), shape_of(world.type)
-    if tensor is None or shape is None or None in shape:
+    number, shape = world.elem_type, world.shape
+    if number is None or shape is None or None in shape:
         return False
-    return prod(size or 0 for size in shape) <= value_limit(tensor.elem_type)
+    return prod(size or 0 for size in shape) <= value_limit(number)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,8 +7,9 @@ however the sizes travelled; no symbolic arithmetic is needed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any, Final
 
@@ -28,13 +29,78 @@ _LARGEST_FLOAT_VALUE: Final = 64
 Array = npt.NDArray[np.generic]
 
 
-@dataclass(slots=True)
 class World:
-    """Type and, when known and small, elements of a value."""
+    """Type and, when known and small, elements of a value.
 
-    type: onnx.TypeProto | None = None
-    tensor: onnx.TensorProto | None = None
-    _array: Array | None = None
+    Args:
+        type: As onnx states it.
+        tensor: The stored elements.
+        dense: (element type number, shape) of a tensor whose `type` is built when it is asked for.
+    """
+
+    __slots__ = ("_array", "_dense", "_shape", "_type", "tensor")
+
+    def __init__(
+        self,
+        *,
+        type: onnx.TypeProto | None = None,  # noqa: A002  the field's name in ONNX
+        tensor: onnx.TensorProto | None = None,
+        dense: tuple[int, tuple[int, ...]] | None = None,
+    ) -> None:
+        self.tensor = tensor
+        self._type = type
+        self._dense = dense
+        self._shape: Shape | None = None if dense is None else dense[1]
+        self._array: Array | None = None
+
+    @property
+    def type(self) -> onnx.TypeProto | None:
+        """As onnx states it."""
+        if self._type is None and self._dense is not None:
+            self._type = onnx.helper.make_tensor_type_proto(*self._dense)
+        return self._type
+
+    @type.setter
+    def type(self, kind: onnx.TypeProto | None) -> None:
+        self._type, self._dense, self._shape = kind, None, None
+
+    @property
+    def shape(self) -> Shape | None:
+        """Sizes, None for an unknown one; None as a whole where the rank is unknown."""
+        if self._shape is None and self._type is not None:
+            self._shape = shape_of(self._type)
+        return self._shape
+
+    @property
+    def elem_type(self) -> int | None:
+        """Number of the (innermost) element type."""
+        if self._dense is not None:
+            return self._dense[0]
+        tensor = tensor_type(self._type)
+        return None if tensor is None else tensor.elem_type
+
+    @property
+    def is_typed(self) -> bool:
+        """True when anything is known of the type."""
+        return self._dense is not None or self._type is not None
+
+    @property
+    def is_static(self) -> bool:
+        """True when every size is known."""
+        shape = self.shape
+        return shape is not None and None not in shape
+
+    @property
+    def is_dense(self) -> bool:
+        """True for a plain tensor: no sequence, optional, map or sparse tensor."""
+        return self._dense is not None or (
+            self._type is not None and self._type.HasField("tensor_type")
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """True for a plain tensor that was given with its sizes: none of them is `max:N`."""
+        return self._dense is not None
 
     @property
     def is_known(self) -> bool:
@@ -46,10 +112,25 @@ class World:
         """The elements; converted from the stored tensor when first asked for."""
         if self._array is None and self.tensor is not None:
             try:
-                self._array = numpy_helper.to_array(self.tensor)
+                self._array = _array_of(self.tensor)
             except Exception:  # noqa: BLE001  odd tensors: their elements stay unknown
                 self.tensor = None
         return self._array
+
+    def same_type(self, other: World) -> bool:
+        """True for two plain tensors of one element type and one static shape."""
+        return (
+            (self.is_dense and other.is_dense)
+            and (self.is_static and self.shape == other.shape)
+            and self.elem_type == other.elem_type
+        )
+
+    def set_array(self, array: Array) -> None:
+        """Set the elements; the shape becomes exactly theirs, the element type stays."""
+        number = self.elem_type or onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+        self._type, self._shape = None, array.shape
+        self._dense = (number, array.shape)
+        self._array, self.tensor = array, None
 
     @property
     def data(self) -> onnx.TensorProto | None:
@@ -59,18 +140,27 @@ class World:
         return self.tensor
 
 
+_RAW: Final = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
+"""Types whose raw bytes are numpy's own on a little-endian machine, by ONNX's number."""
+
+
+def _array_of(tensor: onnx.TensorProto) -> Array:
+    """numpy_helper.to_array, with a short cut for the usual small tensors."""
+    plain = _RAW.get(tensor.data_type) if sys.byteorder == "little" else None
+    if plain is None or not tensor.HasField("raw_data"):
+        return numpy_helper.to_array(tensor)
+    return np.frombuffer(tensor.raw_data, plain).reshape(tensor.dims)
+
+
 def stored_world(tensor: onnx.TensorProto) -> World:
     """World of a stored tensor; elements are kept where shape arithmetic may need them."""
-    kind = onnx.TypeProto()
-    kind.tensor_type.elem_type = tensor.data_type
-    kind.tensor_type.shape.SetInParent()
-    for size in tensor.dims:
-        kind.tensor_type.shape.dim.add().dim_value = size
-    small = prod(tensor.dims) <= value_limit(tensor.data_type)
-    external = tensor.data_location == onnx.TensorProto.EXTERNAL
-    return World(type=kind, tensor=tensor if small and not external else None)
+    number, shape = tensor.data_type, tuple(tensor.dims)
+    small = prod(shape) <= value_limit(number)
+    kept = small and tensor.data_location != onnx.TensorProto.EXTERNAL
+    return World(dense=(number, shape), tensor=tensor if kept else None)
 
 
+@lru_cache(maxsize=64)
 def value_limit(elem_type: int) -> int:
     """Elements up to which a value of this type is kept."""
     name = dtypes.name_of(elem_type)
@@ -85,7 +175,8 @@ def shape_of(kind: onnx.TypeProto | None) -> Shape | None:
     tensor = tensor_type(kind)
     if tensor is None or not tensor.HasField("shape"):
         return None
-    return tuple(_size(dim) for dim in tensor.shape.dim)
+    # a size of 0 and a size that is not stated both read as 0: only these need a closer look
+    return tuple([size if (size := dim.dim_value) > 0 else _size(dim) for dim in tensor.shape.dim])
 
 
 def _size(dim: onnx.TensorShapeProto.Dimension) -> int | None:
@@ -97,6 +188,8 @@ def _size(dim: onnx.TensorShapeProto.Dimension) -> int | None:
 
 def tensor_type(kind: onnx.TypeProto | None) -> Any:
     """The innermost tensor type of a type, None where there is none."""
+    if kind is not None and kind.HasField("tensor_type"):
+        return kind.tensor_type
     while kind is not None:
         which = kind.WhichOneof("value")
         if which in ("tensor_type", "sparse_tensor_type"):
@@ -107,25 +200,9 @@ def tensor_type(kind: onnx.TypeProto | None) -> Any:
     return None
 
 
-def take_value(world: World, array: Array) -> None:
-    """Set a world's elements; its shape becomes exactly theirs."""
-    tensor = tensor_type(world.type)
-    number = onnx.helper.np_dtype_to_tensor_dtype(array.dtype) if tensor is None else None
-    world.type = onnx.helper.make_tensor_type_proto(
-        tensor.elem_type if tensor is not None else number or 0, array.shape
-    )
-    world._array = array  # noqa: SLF001  World is this module's own
-
-
 def named(node: onnx.NodeProto, outputs: Sequence[World]) -> Iterator[tuple[str, World]]:
     """(name, world) of the outputs that are not omitted."""
     return ((name, world) for name, world in zip(node.output, outputs, strict=True) if name)
-
-
-def is_static(kind: onnx.TypeProto | None) -> bool:
-    """True when every size is known."""
-    shape = shape_of(kind)
-    return shape is not None and None not in shape
 
 
 def settle_maxima(
@@ -134,7 +211,7 @@ def settle_maxima(
     """Turn `max:N` dimensions into N, or into what the user gave; return their doubled twins."""
     doubled: dict[int, World] = {}
     for position, (name, world) in enumerate(zip(node.output, outputs, strict=True)):
-        tensor = tensor_type(world.type)
+        tensor = None if world.is_settled else tensor_type(world.type)
         if world.type is None or tensor is None:
             continue
         if all(dim.HasField("dim_value") for dim in tensor.shape.dim):
@@ -150,6 +227,7 @@ def settle_maxima(
                 size = _size(dim) or 0
                 dim.dim_value, other.dim_value = size, _other_size(size)
                 doubled[position] = World(type=twin)
+        world.type = world.type  # sizes were set in place
     return doubled
 
 
@@ -165,7 +243,7 @@ def doubled_like(
     moving: set[int | None] = set()
     for main, alt in zip(mains, alts, strict=True):
         if main is not None and alt is not None:
-            pairs = zip(shape_of(main.type) or (), shape_of(alt.type) or (), strict=False)
+            pairs = zip(main.shape or (), alt.shape or (), strict=False)
             moving |= {one for one, other in pairs if one != other}
     twin = onnx.TypeProto()
     if world.type is not None:
@@ -179,7 +257,7 @@ def doubled_like(
 
 def shape_value(node: onnx.NodeProto, world: World) -> Array | None:
     """What Shape and Size give for a value whose sizes are known."""
-    shape = shape_of(world.type)
+    shape = world.shape
     if shape is None or None in shape:
         return None
     if node.op_type == "Size":

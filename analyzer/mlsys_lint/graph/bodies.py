@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import onnx
 
 from mlsys_lint.graph.scopes import Value
-from mlsys_lint.worlds import World, resized, shape_of
+from mlsys_lint.worlds import World, resized
 
 
 def worlds_of(
@@ -30,7 +30,7 @@ def either_branch(
     for one, other in zip(*branches[:2], strict=False):
         first, second = (value.main if value else World() for value in (one, other))
         main, alt = World(type=_larger(first, second)), World(type=_smaller(first, second))
-        moving = moving or shape_of(main.type) != shape_of(alt.type)
+        moving = moving or main.shape != alt.shape
         mains.append(main)
         alts.append(alt)
     return padded(mains, count), padded(alts, count) if moving else None
@@ -48,7 +48,7 @@ def _combined(one: World, other: World, choose: Callable[[int, int], int]) -> on
     """A type that stands for both; a size that either lacks, or another rank, is unknown."""
     if one.type is None or other.type is None:
         return one.type or other.type
-    left, right = shape_of(one.type), shape_of(other.type)
+    left, right = one.shape, other.shape
     if left == right:
         return one.type
     if left is None or right is None or len(left) != len(right):
@@ -64,7 +64,7 @@ def joined(value: Value | None, state: World) -> World:
     """Type of a carried value: sizes that an iteration changes are unknown."""
     if value is None or value.main.type is None:
         return World(type=state.type)
-    one, other = shape_of(value.main.type), shape_of(state.type)
+    one, other = value.main.shape, state.shape
     if one == other or state.type is None:
         return World(type=value.main.type)
     if one is None or other is None or len(one) != len(other):
@@ -79,14 +79,14 @@ def same_type(one: World, other: World) -> bool:
     """True when two values agree in shape."""
     if (one.type is None) != (other.type is None):
         return False
-    return shape_of(one.type) == shape_of(other.type)
+    return one.shape == other.shape
 
 
 def with_axis(value: Value | None, axis: int, size: int | None) -> World:
     """Type of a body's output stacked along a new axis."""
     if value is None:
         return World()
-    shape = shape_of(value.main.type)
+    shape = value.main.shape
     if shape is None:
         return World(type=value.main.type)
     place = axis if axis >= 0 else axis + len(shape) + 1
@@ -95,7 +95,7 @@ def with_axis(value: Value | None, axis: int, size: int | None) -> World:
 
 def without_axis(world: World, axis: int) -> World:
     """Type of one element along an axis."""
-    shape = shape_of(world.type)
+    shape = world.shape
     if shape is None or not -len(shape) <= axis < len(shape):
         return World(type=resized(world.type, None))
     place = axis % len(shape)
@@ -104,7 +104,7 @@ def without_axis(world: World, axis: int) -> World:
 
 def extent_of(world: World, axis: int) -> int | None:
     """Size of an axis, None when unknown."""
-    shape = shape_of(world.type)
+    shape = world.shape
     return shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
 
 

@@ -26,7 +26,7 @@ from mlsys_lint.graph.ordering import subgraphs
 from mlsys_lint.graph.scopes import Scope, Value
 from mlsys_lint.graph.visit import Outcome, Place, Visiting
 from mlsys_lint.records import TensorInfo
-from mlsys_lint.worlds import World, take_value
+from mlsys_lint.worlds import World
 
 if TYPE_CHECKING:
     from mlsys_lint.graph.functions import Body
@@ -205,7 +205,7 @@ def _flag(goes_on: int | None) -> World:
     """The condition that a Loop's body sees."""
     world = World(type=onnx.helper.make_tensor_type_proto(onnx.TensorProto.BOOL, ()))
     if goes_on is not None:
-        take_value(world, np.asarray(bool(goes_on)))
+        world.set_array(np.asarray(bool(goes_on)))
     return world
 
 

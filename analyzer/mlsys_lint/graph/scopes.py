@@ -12,7 +12,7 @@ from onnx import AttributeProto
 
 from mlsys_lint import dtypes
 from mlsys_lint.records import Attribute, TensorInfo
-from mlsys_lint.worlds import World, shape_of, stored_world, tensor_type
+from mlsys_lint.worlds import World, stored_world
 
 
 @dataclass(slots=True)
@@ -22,6 +22,8 @@ class Value:
     info: TensorInfo
     main: World
     alt: World | None = None
+    as_whole: bool = False
+    """True where onnx's whole-model inference (model_types.py) knows the same type."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,9 @@ class Scope:
         return outer | set(self.values)
 
 
+_NONE: Final[frozenset[int]] = frozenset()
+
+
 def describe(
     name: str,
     main: World,
@@ -60,23 +65,22 @@ def describe(
     stored_elements: int | None = None,
 ) -> TensorInfo:
     """The record of a value in its two worlds."""
-    tensor = tensor_type(main.type)
-    shape = shape_of(main.type)
-    bounded: frozenset[int] = frozenset()
+    number, shape = main.elem_type, main.shape
+    bounded: frozenset[int] = _NONE
     if alt is not None and shape is not None:
-        pairs = zip(shape, shape_of(alt.type) or shape, strict=False)
+        pairs = zip(shape, alt.shape or shape, strict=False)
         bounded = frozenset(axis for axis, (one, other) in enumerate(pairs) if one != other)
     return TensorInfo(
         name=name,
-        dtype=dtypes.name_of(tensor.elem_type) if tensor is not None else None,
+        dtype=None if number is None else dtypes.name_of(number),
         shape=shape,
         bounded=bounded,
-        kind=kind_of(main.type),
+        kind="tensor" if main.is_dense else kind_of(main.type),
         uid=uid,
         constant=constant,
         origin=origin,
         stored_elements=stored_elements,
-        value=main.array,
+        value=main.array if main.is_known else None,
     )
 
 
@@ -94,13 +98,13 @@ def kind_of(kind: onnx.TypeProto | None) -> str:
 
 def attributes_of(node: onnx.NodeProto) -> Mapping[str, Attribute]:
     """Attributes as plain values; graphs, types and references are left out."""
-    found = {one.name: value for one in node.attribute if (value := _plain(one)) is not None}
-    return MappingProxyType(found)
-
-
-def _plain(attribute: AttributeProto) -> Attribute | None:
-    convert = _CONVERSIONS.get(attribute.type)
-    return None if convert is None else convert(attribute)
+    return MappingProxyType(
+        {
+            one.name: convert(one)
+            for one in node.attribute
+            if (convert := _CONVERSIONS.get(one.type)) is not None
+        }
+    )
 
 
 _CONVERSIONS: Final[Mapping[int, Callable[[AttributeProto], Attribute]]] = {

@@ -10,7 +10,7 @@ import onnx
 from mlsys_lint.graph.scopes import Scope, Value, describe
 from mlsys_lint.graph.visit import Visiting
 from mlsys_lint.records import TensorInfo
-from mlsys_lint.worlds import World, stored_world, take_value, tensor_type
+from mlsys_lint.worlds import World, stored_world, tensor_type
 
 
 class ValueStore:
@@ -29,6 +29,7 @@ class ValueStore:
         constant: bool = False,
         origin: str | None = None,
         stored_elements: int | None = None,
+        as_whole: bool = False,
     ) -> Value:
         """A new value in a scope."""
         self.last_uid += 1
@@ -41,7 +42,7 @@ class ValueStore:
             origin=origin,
             stored_elements=stored_elements,
         )
-        value = Value(info, main, alt)
+        value = Value(info, main, alt, as_whole)
         if name:
             scope.values[name] = value
         return value
@@ -55,6 +56,7 @@ class ValueStore:
                 stored_world(tensor),
                 constant=True,
                 origin=f"{scope.path}/{tensor.name}",
+                as_whole=True,
             )
         for sparse in graph.sparse_initializer:
             dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
@@ -67,6 +69,7 @@ class ValueStore:
                 constant=True,
                 origin=f"{scope.path}/{sparse.values.name}",
                 stored_elements=count,
+                as_whole=True,
             )
 
     def put_outputs(
@@ -77,6 +80,7 @@ class ValueStore:
         *,
         constant: bool = False,
         filled: bool = False,
+        as_whole: Sequence[bool] = (),
     ) -> list[TensorInfo | None]:
         """Enter a node's outputs into its scope."""
         outputs: list[TensorInfo | None] = []
@@ -86,7 +90,15 @@ class ValueStore:
                 continue
             origin = f"{at.scope.path}/{name}" if filled else None
             alt = alts[position] if alts else None
-            value = self.put(at.scope, name, main, alt, constant=constant, origin=origin)
+            value = self.put(
+                at.scope,
+                name,
+                main,
+                alt,
+                constant=constant,
+                origin=origin,
+                as_whole=bool(as_whole) and as_whole[position],
+            )
             outputs.append(value.info)
         return outputs
 
@@ -101,6 +113,7 @@ class ValueStore:
             constant=True,
             origin=f"{at.scope.path}/{name}",
             stored_elements=stored,
+            as_whole=True,
         )
         return value.info
 
@@ -140,5 +153,5 @@ def _constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:
         return World(type=onnx.helper.make_tensor_type_proto(onnx.TensorProto.STRING, shape)), None
     world = World()
     dtype = np.float32 if attribute.name.startswith("value_float") else np.int64
-    take_value(world, np.asarray(value, dtype))
+    world.set_array(np.asarray(value, dtype))
     return world, None

@@ -24,9 +24,9 @@ class Place:
     declared: Mapping[str, onnx.TypeProto] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Visiting:
-    """A node on its visit."""
+    """A node on its visit; not frozen only because one is made for every node."""
 
     node: onnx.NodeProto
     index: int
@@ -38,9 +38,9 @@ class Visiting:
     spec: OperatorSpec | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What a visit found: outputs, captured outer values, assumptions."""
+    """What a visit found: outputs, captured outer values, assumptions; see Visiting."""
 
     outputs: list[TensorInfo | None]
     container: bool = False
@@ -52,11 +52,10 @@ class Outcome:
 
 def view_of(at: Visiting, outcome: Outcome) -> NodeView:
     """The record of a visited node."""
-    node, known = at.node, [value.info for value in at.inputs if value is not None]
-    own = {info.uid for info in known}
-    outputs = [info for info in outcome.outputs if info is not None]
-    data_dependent = any(info.bounded for info in [*known, *outputs])
-    notes = outcome.notes
+    node, notes = at.node, outcome.notes
+    inputs = tuple([value.info if value is not None else None for value in at.inputs])
+    outputs = tuple(outcome.outputs)
+    data_dependent = _depend_on_data(inputs) or _depend_on_data(outputs)
     if at.domain not in at.place.opsets:
         notes += (f"the model does not import {at.domain or 'ai.onnx'}: version 1 is assumed",)
     if data_dependent:
@@ -68,9 +67,9 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
         op_type=node.op_type,
         opset=at.opset,
         since_version=_since_version(at),
-        inputs=tuple(value.info if value else None for value in at.inputs),
-        outputs=tuple(outcome.outputs),
-        implicit=tuple(info for uid, info in sorted(outcome.captured.items()) if uid not in own),
+        inputs=inputs,
+        outputs=outputs,
+        implicit=_implicit(outcome.captured, inputs) if outcome.captured else (),
         attributes=attributes_of(node),
         scope=at.scope.path,
         repeat=at.place.repeat,
@@ -80,6 +79,20 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
         lower_bound=outcome.lower_bound,
         assumptions=notes,
     )
+
+
+def _depend_on_data(tensors: tuple[TensorInfo | None, ...]) -> bool:
+    for tensor in tensors:  # a loop: any() on a generator takes thrice as long, for every node
+        if tensor is not None and tensor.bounded:
+            return True
+    return False
+
+
+def _implicit(
+    captured: Mapping[int, TensorInfo], inputs: tuple[TensorInfo | None, ...]
+) -> tuple[TensorInfo, ...]:
+    own = {info.uid for info in inputs if info is not None}
+    return tuple(info for uid, info in sorted(captured.items()) if uid not in own)
 
 
 def _since_version(at: Visiting) -> int | None:

@@ -11,17 +11,18 @@ import onnx
 from mlsys_lint.errors import ModelError, OptionError
 from mlsys_lint.graph.containers import visit_function, visit_if, visit_loop, visit_scan
 from mlsys_lint.graph.functions import Body, Functions, schema_body
+from mlsys_lint.graph.model_types import model_types
 from mlsys_lint.graph.ordering import topological_order
 from mlsys_lint.graph.scopes import Scope, Value
 from mlsys_lint.graph.store import ValueStore, declared_types
 from mlsys_lint.graph.structure import Frame, Graph
 from mlsys_lint.graph.visit import Outcome, Place, Visiting, view_of
-from mlsys_lint.inference import Inferred, infer
+from mlsys_lint.inference import Inferred, evaluate_outputs, infer
 from mlsys_lint.loading import LoadedModel, imported_versions
 from mlsys_lint.operators import OperatorTable, normal_domain
 from mlsys_lint.records import NodeView
 from mlsys_lint.shapes import Bindings, bind
-from mlsys_lint.worlds import World, is_static, shape_of, tensor_type
+from mlsys_lint.worlds import World, tensor_type
 
 _NEVER_FOLDED: Final = frozenset(
     {
@@ -52,6 +53,7 @@ class _Walker:
         self.table = table
         self.functions = Functions(model.proto.functions)
         self.bound = bind(model.proto, bindings)
+        self.types = model_types(model.proto, self.bound.types, model.opsets.get("", 1))
         self.extents = _extents(bindings.dims)
         self.views: dict[int, NodeView] = {}
         self.visits: list[int] = []
@@ -64,7 +66,8 @@ class _Walker:
         proto = self.model.proto
         scope = Scope("")
         inputs = tuple(
-            self.store.put(scope, name, World(type=kind)) for name, kind in self.bound.types.items()
+            self.store.put(scope, name, World(type=kind), as_whole=True)
+            for name, kind in self.bound.types.items()
         )
         place = Place(
             opsets=self.model.opsets,
@@ -180,19 +183,47 @@ class _Walker:
     def _plain(self, at: Visiting) -> Outcome:
         if at.domain == "" and at.node.op_type == "Constant":
             return Outcome(outputs=[self.store.put_constant(at)])
-        inferred = self.infer(at)
-        self._fall_back_on_declared(at.node, inferred, at.place)
-        known = [value for value in at.inputs if value is not None]
-        constant = (
-            bool(known)
-            and at.node.op_type not in _NEVER_FOLDED
-            and all(value.info.constant for value in known)
-        )
-        filled = constant and at.node.op_type == "ConstantOfShape"
+        inferred = self._from_whole(at)
+        if inferred is None:
+            inferred = self.infer(at)
+            self._fall_back_on_declared(at.node, inferred, at.place)
+        constant = _is_constant(at)
         outputs = self.store.put_outputs(
-            at, inferred.main, inferred.alt, constant=constant, filled=filled
+            at,
+            inferred.main,
+            inferred.alt,
+            constant=constant,
+            filled=constant and at.node.op_type == "ConstantOfShape",
+            as_whole=[] if at.scope.path else self._agree(at.node, inferred),
         )
         return Outcome(outputs=outputs, notes=tuple(inferred.notes))
+
+    def _from_whole(self, at: Visiting) -> Inferred | None:
+        """Output types from the whole-model inference; None where they are not what it saw."""
+        if at.scope.path:
+            return None
+        for value in at.inputs:
+            if value is not None and not value.as_whole:
+                return None
+        worlds = []
+        for name in at.node.output:
+            kind = self.types.get(name) if name else None
+            world = World(type=kind)
+            if name and not (kind is not None and world.is_dense and world.is_static):
+                return None
+            worlds.append(world)
+        mains = [value.main if value is not None else None for value in at.inputs]
+        evaluate_outputs(at.node, mains, worlds, at.opset)
+        return Inferred(main=worlds)
+
+    def _agree(self, node: onnx.NodeProto, inferred: Inferred) -> list[bool]:
+        """Which outputs have, in both worlds, the type that the whole-model inference knows."""
+        if inferred.alt is not None:
+            return [False] * len(node.output)
+        return [
+            kind is world.type or World(type=kind).same_type(world)
+            for kind, world in zip(map(self.types.get, node.output), inferred.main, strict=True)
+        ]
 
     def infer(self, at: Visiting) -> Inferred:
         """Output types of a node by onnx and the plugin that serves it."""
@@ -214,9 +245,9 @@ class _Walker:
     ) -> None:
         for name, world in zip(node.output, inferred.main, strict=True):
             declared = place.declared.get(name) if name else None
-            if declared is None or is_static(world.type) or tensor_type(declared) is None:
+            if declared is None or world.is_static or tensor_type(declared) is None:
                 continue
-            if world.type is None or shape_of(world.type) is None or is_static(declared):
+            if world.type is None or world.shape is None or World(type=declared).is_static:
                 world.type = declared
                 inferred.notes.append(f"type of {name!r} as declared in the file")
 
@@ -244,6 +275,17 @@ class _Walker:
             raise OptionError(
                 f"--trip-count {unused[0]}: no Loop of unknown trip count has this index or name"
             )
+
+
+def _is_constant(at: Visiting) -> bool:
+    """True when a node computes from constants only, and a runtime may fold it."""
+    known = False
+    for value in at.inputs:
+        if value is not None:
+            if not value.info.constant:
+                return False
+            known = True
+    return known and at.node.op_type not in _NEVER_FOLDED
 
 
 def _extents(dims: Mapping[str, int]) -> dict[tuple[str, int], int]:

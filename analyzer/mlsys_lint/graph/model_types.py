@@ -1,0 +1,46 @@
+"""Types of a model's top-level values by onnx's whole-model inference: one call serves most nodes.
+
+The walk takes a type from here where every input of a node has the type that the whole-model pass
+saw; what depends on evaluated values, plugins or data is inferred node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+from onnx import shape_inference
+
+from mlsys_lint.inference import DEFAULTS_MATTER, schema_of, with_defaults
+
+
+def model_types(
+    proto: onnx.ModelProto, inputs: Mapping[str, onnx.TypeProto], opset: int
+) -> dict[str, onnx.TypeProto]:
+    """Inferred type by value name; {} where onnx refuses the model.
+
+    Args:
+        proto: The model; it is not changed.
+        inputs: Types of the graph inputs, every size bound.
+        opset: Version of the default domain.
+    """
+    bare = onnx.ModelProto()
+    bare.CopyFrom(proto)
+    # Functions may call each other without end; what the file declares may be wrong.
+    bare.ClearField("functions")
+    del bare.graph.value_info[:]
+    for value in bare.graph.output:
+        value.ClearField("type")
+    for value in bare.graph.input:
+        if value.name in inputs:
+            value.type.CopyFrom(inputs[value.name])
+    for node in bare.graph.node:
+        if node.op_type in DEFAULTS_MATTER:
+            node.CopyFrom(with_defaults(node, schema_of(node.domain, node.op_type, opset)))
+    try:
+        inferred = shape_inference.infer_shapes(bare, data_prop=True)
+    except Exception:  # noqa: BLE001  onnx raises several kinds; the walk infers node by node
+        return {}
+    return {
+        value.name: value.type for value in (*inferred.graph.value_info, *inferred.graph.output)
+    }
