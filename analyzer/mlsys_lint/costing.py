@@ -69,10 +69,12 @@ def _by_formula(
         if isinstance(cost, Declined):
             return verdict(status=NodeStatus.DECLINED, reason=cost.reason)
         if isinstance(cost, OpCost):
-            if any(text.startswith(DATA_DEPENDENT) for text in cost.assumptions):
-                verdict = partial(verdict, node=replace(node, upper_bound=True))
-            bounded = verdict.keywords["node"].upper_bound
-            return verdict(status=NodeStatus.ESTIMATED if bounded else NodeStatus.EXACT, cost=cost)
+            if cost.assumptions and any(one.startswith(DATA_DEPENDENT) for one in cost.assumptions):
+                node = replace(node, upper_bound=True)
+            status = NodeStatus.ESTIMATED if node.upper_bound else NodeStatus.EXACT
+            return NodeCost(
+                node=node, status=status, cost=cost, plugin=entry.plugin, spec=entry.spec
+            )
         fault = f"estimate must return OpCost or Declined, got {type(cost).__name__}"
     problems.append(Problem(plugin=entry.plugin, stage="estimate", message=fault, node=node.index))
     return verdict(status=NodeStatus.FAILED, reason=fault)

@@ -29,6 +29,15 @@ _DATA_FIELDS: Final = [
 ]
 
 
+_PLAIN: Final = frozenset(
+    [
+        *(onnx.AttributeProto.INT, onnx.AttributeProto.INTS, onnx.AttributeProto.FLOAT),
+        *(onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRING, onnx.AttributeProto.STRINGS),
+    ]
+)
+"""Attributes that hold neither tensors nor graphs. Old files may leave the type open."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
     """A parsed model whose large tensors have kept their type and shape only."""
@@ -127,13 +136,13 @@ def _check_versions(proto: onnx.ModelProto, path: Path) -> None:
 
 def _check_texts(proto: onnx.ModelProto, path: Path) -> None:
     """Texts of a damaged file may not be UTF-8: protobuf then hands out bytes."""
-    texts = [*(one.domain for one in proto.opset_import), *_value_names(proto.graph)]
-    nodes = [*_nodes(proto.graph), *(node for one in proto.functions for node in one.node)]
-    for node in nodes:
-        texts += (node.op_type, node.domain, node.name, *node.input, *node.output)
-        texts += (attribute.name for attribute in node.attribute)
-    if any(isinstance(text, bytes) for text in texts):
-        raise ModelError(f"{path}: a name in it is not UTF-8; the file is damaged")
+    functions = [text for one in proto.functions for text in (one.name, one.domain, one.overload)]
+    try:  # joining refuses bytes; texts of nodes are looked at where they are read, on the walk
+        "".join([one.domain for one in proto.opset_import] + functions)
+        "".join(_value_names(proto.graph))
+    except TypeError as error:
+        message = f"{path}: a name in it is not UTF-8; the file is damaged"
+        raise ModelError(message) from error
 
 
 def _value_names(graph: onnx.GraphProto) -> Iterator[str]:
@@ -143,13 +152,9 @@ def _value_names(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (tensor.name for tensor in graph.initializer)
 
 
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Every node of a graph and of the bodies in it."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for body in (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs):
-                yield from _nodes(body)
+def _one_graph(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
+    if attribute.HasField("g"):
+        yield attribute.g
 
 
 def _opsets(proto: onnx.ModelProto, path: Path) -> dict[str, int]:
@@ -194,15 +199,15 @@ def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
     for attribute in node.attribute:
+        if attribute.type in _PLAIN:
+            continue
         if attribute.HasField("t"):
             yield attribute.t
         yield from attribute.tensors
         if attribute.HasField("sparse_tensor"):
             yield attribute.sparse_tensor.values
             yield attribute.sparse_tensor.indices
-        if attribute.HasField("g"):
-            yield from _graph_tensors(attribute.g)
-        for graph in attribute.graphs:
+        for graph in (*_one_graph(attribute), *attribute.graphs):
             yield from _graph_tensors(graph)
 
 

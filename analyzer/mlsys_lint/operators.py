@@ -43,15 +43,12 @@ def cost(
     Raises:
         UnknownSizeError: a size that is needed is not static; costing turns it into `declined`.
     """
-    positions = range(len(node.inputs)) if read is None else read
-    chosen = [node.optional_input(item) if isinstance(item, int) else item for item in positions]
-    distinct = list({id_of(tensor): tensor for tensor in chosen if tensor is not None}.values())
-    if bytes_read is None:
-        bytes_read = sum(tensor.nbytes for tensor in distinct)
-    if weight_bytes is None:
-        weight_bytes = sum(tensor.nbytes for tensor in distinct if tensor.constant)
+    if bytes_read is None or weight_bytes is None:
+        moved, constant = _traffic(node, read)
+        bytes_read = moved if bytes_read is None else bytes_read
+        weight_bytes = constant if weight_bytes is None else weight_bytes
     if bytes_written is None:
-        bytes_written = sum(tensor.nbytes for tensor in node.outputs if tensor is not None)
+        bytes_written = sum([tensor.nbytes for tensor in node.outputs if tensor is not None])
     return OpCost(
         contractions=tuple(contractions),
         vector_ops=vector_ops,
@@ -66,6 +63,22 @@ def cost(
         dtype=dtype,
         assumptions=tuple(assumptions),
     )
+
+
+def _traffic(node: NodeView, read: Sequence[int | TensorInfo | None] | None) -> tuple[int, int]:
+    """Bytes of the distinct tensors that are read, and of the constant ones among them."""
+    chosen: Iterable[TensorInfo | None] = node.inputs
+    if read is not None:
+        chosen = [node.optional_input(item) if isinstance(item, int) else item for item in read]
+    total = constant = 0
+    seen = set()
+    for tensor in chosen:
+        if tensor is not None and (key := id_of(tensor)) not in seen:
+            seen.add(key)
+            size = tensor.nbytes
+            total += size
+            constant += size if tensor.constant else 0
+    return total, constant
 
 
 def id_of(tensor: TensorInfo) -> tuple[int, str]:
@@ -98,6 +111,8 @@ class OperatorTable:
     """(domain, op_type) -> specs by since_version; the largest one <= the opset serves a node."""
 
     _entries: dict[tuple[str, str], dict[int, Entry]] = field(default_factory=dict)
+    _found: dict[tuple[str, str, int], Entry | None] = field(default_factory=dict)
+    """Answers of `find`, which is asked twice for every node."""
 
     def merge(self, specs: Iterable[OperatorSpec], plugin: str) -> None:
         """Add all of a plugin's specs, or none of them.
@@ -111,6 +126,7 @@ class OperatorTable:
             if key in accepted:
                 raise PluginError(f"{describe(spec)} is registered twice by {plugin!r}")
             accepted[key] = Entry(spec=spec, plugin=plugin)
+        self._found.clear()
         for (domain, op_type, since), entry in accepted.items():
             self._entries.setdefault((domain, op_type), {})[since] = entry
 
@@ -133,12 +149,13 @@ class OperatorTable:
 
     def find(self, domain: str, op_type: str, opset: int) -> Entry | None:
         """The entry for a node: the largest since_version that its opset reaches."""
-        versions = self._entries.get((normal_domain(domain), op_type))
-        if not versions:
-            return None
-        known = sorted(versions)
-        position = bisect_right(known, opset)
-        return versions[known[position - 1]] if position else None
+        key = (domain, op_type, opset)
+        if key not in self._found:
+            versions = self._entries.get((normal_domain(domain), op_type), {})
+            known = sorted(versions)
+            position = bisect_right(known, opset)
+            self._found[key] = versions[known[position - 1]] if position else None
+        return self._found[key]
 
     def __iter__(self) -> Iterator[Entry]:
         for key in sorted(self._entries):

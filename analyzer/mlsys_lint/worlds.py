@@ -24,7 +24,8 @@ from mlsys_lint.records import Shape
 
 _MAXIMUM: Final = "max:"
 """Prefix of the dim_param by which an `infer` function says: at most this many."""
-_LARGEST_FLOAT_VALUE: Final = 64
+_LARGEST_FLOAT_VALUE: Final = 16
+"""Resize takes up to 2 * rank floats, Range and Clip scalars; longer ones are weights."""
 
 Array = npt.NDArray[np.generic]
 
@@ -60,7 +61,7 @@ class World:
             self._type = onnx.helper.make_tensor_type_proto(*self._dense)
         return self._type
 
-    @type.setter
+    @type.setter  # noqa: A003  likewise
     def type(self, kind: onnx.TypeProto | None) -> None:
         self._type, self._dense, self._shape = kind, None, None
 

@@ -51,7 +51,7 @@ def visit_function(walker: _Walker, at: Visiting, body: Body, key: str) -> Outco
     )
     nodes = without_inputs(body.nodes, omitted)
     results = walker.walk_nodes(nodes, body.outputs, scope, place)
-    mains, alts = worlds_of(results, len(at.node.output))
+    mains, alts = worlds_of(results, len(at.call.outputs))
     constant = all(value is None or value.info.constant for value in at.inputs) and bool(at.inputs)
     outputs = walker.store.put_outputs(at, mains, alts, constant=constant)
     return Outcome(outputs=outputs, container=True)
@@ -71,7 +71,7 @@ def visit_if(walker: _Walker, at: Visiting) -> Outcome:
         repeat = at.place.repeat if chosen in (None, name) else 0
         results[name] = walker.walk_graph(graph, scope, _inside(at, repeat))
         captured |= scope.captured
-    count = len(at.node.output)
+    count = len(at.call.outputs)
     if chosen is not None and chosen in results:
         mains, alts = worlds_of(results[chosen], count)
         note = f"the condition is constant: {chosen} runs"
@@ -92,7 +92,7 @@ def visit_loop(walker: _Walker, at: Visiting) -> Outcome:
     """The body once, its repeat being the trip count; carried values keep or lose their sizes."""
     graph = next((graph for name, graph in subgraphs(at.node) if name == "body"), None)
     if graph is None:
-        return Outcome(outputs=[None] * len(at.node.output))
+        return Outcome(outputs=[None] * len(at.call.outputs))
     limit = scalar(at.inputs[0]) if at.inputs else None
     goes_on = scalar(at.inputs[1]) if len(at.inputs) > 1 and at.inputs[1] else 1
     states = [value.main if value else World() for value in at.inputs[2:]]
@@ -110,7 +110,7 @@ def visit_loop(walker: _Walker, at: Visiting) -> Outcome:
     mains = [joined(value, state) for value, state in zip(carried, states, strict=False)]
     mains += [with_axis(value, 0, None if unknown else count) for value in rows]
     notes = _trip_notes(count, given, unknown=unknown, ends_early=ends_early)
-    outputs = walker.store.put_outputs(at, padded(mains, len(at.node.output)))
+    outputs = walker.store.put_outputs(at, padded(mains, len(at.call.outputs)))
     return Outcome(
         outputs=outputs,
         container=True,
@@ -128,9 +128,9 @@ def visit_scan(walker: _Walker, at: Visiting) -> Outcome:
     lists = {one.name: tuple(one.ints) for one in at.node.attribute}
     scanned = numbers.get("num_scan_inputs", 0)
     if (
-        graph is None or at.opset < 9 or not 0 < scanned <= len(at.inputs)
+        graph is None or at.operator.opset < 9 or not 0 < scanned <= len(at.inputs)
     ):  # Scan-8 has a batch axis
-        return Outcome(outputs=walker.store.put_outputs(at, padded([], len(at.node.output))))
+        return Outcome(outputs=walker.store.put_outputs(at, padded([], len(at.call.outputs))))
     split = len(at.inputs) - scanned
     states = [value.main if value else World() for value in at.inputs[:split]]
     axes = lists.get("scan_input_axes") or (0,) * scanned
@@ -155,7 +155,7 @@ def visit_scan(walker: _Walker, at: Visiting) -> Outcome:
     ]
     notes = _trip_notes(count, None, unknown=length is None, ends_early=False)
     return Outcome(
-        outputs=walker.store.put_outputs(at, padded(mains, len(at.node.output))),
+        outputs=walker.store.put_outputs(at, padded(mains, len(at.call.outputs))),
         container=True,
         captured=scope.captured,
         lower_bound=length is None,

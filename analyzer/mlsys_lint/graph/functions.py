@@ -34,6 +34,9 @@ class Functions:
             (normal_domain(proto.domain), proto.name, proto.overload): proto for proto in protos
         }
 
+    def __bool__(self) -> bool:
+        return bool(self._by_key)
+
     def find(self, node: onnx.NodeProto) -> Body | None:
         """The body of a call; None when the node calls no function of the model."""
         key = (normal_domain(node.domain), node.op_type, node.overload)

@@ -12,12 +12,13 @@ import onnx
 from onnx import shape_inference
 
 from mlsys_lint.inference import DEFAULTS_MATTER, schema_of, with_defaults
+from mlsys_lint.worlds import World
 
 
 def model_types(
     proto: onnx.ModelProto, inputs: Mapping[str, onnx.TypeProto], opset: int
-) -> dict[str, onnx.TypeProto]:
-    """Inferred type by value name; {} where onnx refuses the model.
+) -> dict[str, World]:
+    """Inferred type by name of a tensor; {} where onnx refuses the model.
 
     Args:
         proto: The model; it is not changed.
@@ -42,5 +43,7 @@ def model_types(
     except Exception:  # noqa: BLE001  onnx raises several kinds; the walk infers node by node
         return {}
     return {
-        value.name: value.type for value in (*inferred.graph.value_info, *inferred.graph.output)
+        value.name: World(type=value.type)
+        for value in (*inferred.graph.value_info, *inferred.graph.output)
+        if value.type.HasField("tensor_type")
     }

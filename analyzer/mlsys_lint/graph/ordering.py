@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 import onnx
 
 from mlsys_lint.errors import ModelError
+from mlsys_lint.operators import normal_domain
+
+_WITHOUT_GRAPHS: Final = frozenset(
+    [
+        *(onnx.AttributeProto.INT, onnx.AttributeProto.INTS, onnx.AttributeProto.FLOAT),
+        *(onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRING, onnx.AttributeProto.STRINGS),
+        *(onnx.AttributeProto.TENSOR, onnx.AttributeProto.TENSORS),
+    ]
+)
+"""Files of old IR versions may leave the type open: those attributes are looked into."""
 
 
 def subgraphs(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
     """(attribute name, graph) for each body that the node owns."""
     for attribute in node.attribute:
+        if attribute.type in _WITHOUT_GRAPHS:
+            continue
         if attribute.HasField("g"):
             yield attribute.name, attribute.g
         for position, graph in enumerate(attribute.graphs):
@@ -39,17 +53,50 @@ def reads(node: onnx.NodeProto) -> set[str]:
     return names - {""}
 
 
-def topological_order(nodes: Sequence[onnx.NodeProto], known: set[str], place: str) -> list[int]:
+@dataclass(slots=True)
+class Call:
+    """A node with its texts read once: every look into a protobuf makes a new copy."""
+
+    node: onnx.NodeProto
+    op_type: str
+    domain: str
+    inputs: list[str]
+    outputs: list[str]
+
+
+def calls_of(nodes: Iterable[onnx.NodeProto], place: str) -> list[Call]:
+    """Nodes with their texts.
+
+    Raises:
+        ModelError: a text is not UTF-8; protobuf then hands out bytes.
+    """
+    calls = []
+    try:
+        for node in nodes:
+            op_type, domain = node.op_type, node.domain
+            inputs, outputs = list(node.input), list(node.output)
+            "".join([op_type, domain, node.name, *inputs, *outputs])
+            calls.append(Call(node, op_type, normal_domain(domain), inputs, outputs))
+    except TypeError as error:
+        message = f"{place}: a name in it is not UTF-8; the file is damaged"
+        raise ModelError(message) from error
+    return calls
+
+
+def topological_order(calls: Sequence[Call], known: set[str], place: str) -> Sequence[int]:
     """Positions in an executable order: file order wherever that is one, else the lowest first.
 
     Args:
-        nodes: Of one graph.
+        calls: The nodes of one graph.
         known: Names defined before the graph runs: inputs, initializers, outer values.
         place: The file and graph, for messages.
 
     Raises:
         ModelError: a value is defined twice or never, or the nodes form a cycle.
     """
+    if _is_executable(calls, known):
+        return range(len(calls))
+    nodes = [call.node for call in calls]
     producers: dict[str, int] = {}
     for position, node in enumerate(nodes):
         for name in node.output:
@@ -71,6 +118,22 @@ def topological_order(nodes: Sequence[onnx.NodeProto], known: set[str], place: s
         for producer in before:
             consumers.setdefault(producer, []).append(position)
     return _kahn(waiting, consumers, nodes, place)
+
+
+def _is_executable(calls: Iterable[Call], known: set[str]) -> bool:
+    """True when file order is an order of execution, as in nearly every file."""
+    available = known | {""}
+    written = 0
+    for call in calls:
+        if not available.issuperset(call.inputs):
+            return False
+        for _, body in subgraphs(call.node):
+            if not available.issuperset(free_names(body)):
+                return False
+        available.update(call.outputs)
+        written += len(call.outputs) - call.outputs.count("")
+    # every value written once, and none that was known before
+    return len(available) == len(known | {""}) + written
 
 
 def _kahn(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -84,7 +84,7 @@ class ValueStore:
     ) -> list[TensorInfo | None]:
         """Enter a node's outputs into its scope."""
         outputs: list[TensorInfo | None] = []
-        for position, (name, main) in enumerate(zip(at.node.output, mains, strict=False)):
+        for position, (name, main) in enumerate(zip(at.call.outputs, mains, strict=False)):
             if not name:
                 outputs.append(None)
                 continue
@@ -105,7 +105,7 @@ class ValueStore:
     def put_constant(self, at: Visiting) -> TensorInfo:
         """The output of a Constant node: a stored tensor."""
         world, stored = _constant_world(at.node)
-        name = at.node.output[0] if at.node.output else ""
+        name = at.call.outputs[0] if at.call.outputs else ""
         value = self.put(
             at.scope,
             name,
@@ -118,20 +118,15 @@ class ValueStore:
         return value.info
 
 
-def declared_types(
-    infos: Iterable[onnx.ValueInfoProto], symbols: Mapping[str, int]
-) -> dict[str, onnx.TypeProto]:
-    """Types that the file declares, their symbols bound; used where nothing else is known."""
-    found = {}
-    for info in infos:
-        kind = onnx.TypeProto()
-        kind.CopyFrom(info.type)
-        tensor = tensor_type(kind)
-        for dim in tensor.shape.dim if tensor is not None else ():
-            if dim.dim_param in symbols:
-                dim.dim_value = symbols[dim.dim_param]
-        found[info.name] = kind
-    return found
+def declared_type(info: onnx.ValueInfoProto, symbols: Mapping[str, int]) -> onnx.TypeProto:
+    """The type that the file declares, its symbols bound; used where nothing else is known."""
+    kind = onnx.TypeProto()
+    kind.CopyFrom(info.type)
+    tensor = tensor_type(kind)
+    for dim in tensor.shape.dim if tensor is not None else ():
+        if dim.dim_param in symbols:
+            dim.dim_value = symbols[dim.dim_param]
+    return kind
 
 
 def _constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:

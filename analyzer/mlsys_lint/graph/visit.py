@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 import onnx
 
+from mlsys_lint.graph.ordering import Call
 from mlsys_lint.graph.scopes import Scope, Value, attributes_of
 from mlsys_lint.inference import schema_of
+from mlsys_lint.operators import OperatorTable
 from mlsys_lint.records import NodeView, OperatorSpec, TensorInfo
 
 
@@ -21,7 +23,27 @@ class Place:
     opsets: Mapping[str, int]
     depth: int = 0
     calls: tuple[str, ...] = ()
-    declared: Mapping[str, onnx.TypeProto] = field(default_factory=dict)
+    declared: Mapping[str, onnx.ValueInfoProto] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """What is the same for all nodes of one operator at one opset."""
+
+    opset: int
+    spec: OperatorSpec | None
+    since_version: int | None
+
+
+def operator_of(domain: str, op_type: str, opset: int, table: OperatorTable) -> Operator:
+    """The operator's entry, and the version of its schema (or of the plugin's formula)."""
+    entry = table.find(domain, op_type, opset)
+    spec = entry.spec if entry is not None else None
+    try:
+        since_version: int | None = schema_of(domain, op_type, opset).since_version
+    except onnx.defs.SchemaError:
+        since_version = spec.since_version if spec is not None else None
+    return Operator(opset=opset, spec=spec, since_version=since_version)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,13 +51,12 @@ class Visiting:
     """A node on its visit; not frozen only because one is made for every node."""
 
     node: onnx.NodeProto
+    call: Call
     index: int
     scope: Scope
     place: Place
-    opset: int
-    domain: str
+    operator: Operator
     inputs: list[Value | None]
-    spec: OperatorSpec | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,28 +73,28 @@ class Outcome:
 
 def view_of(at: Visiting, outcome: Outcome) -> NodeView:
     """The record of a visited node."""
-    node, notes = at.node, outcome.notes
+    call, place, notes = at.call, at.place, outcome.notes
     inputs = tuple([value.info if value is not None else None for value in at.inputs])
     outputs = tuple(outcome.outputs)
     data_dependent = _depend_on_data(inputs) or _depend_on_data(outputs)
-    if at.domain not in at.place.opsets:
-        notes += (f"the model does not import {at.domain or 'ai.onnx'}: version 1 is assumed",)
+    if call.domain not in place.opsets:
+        notes += (f"the model does not import {call.domain or 'ai.onnx'}: version 1 is assumed",)
     if data_dependent:
         notes += ("data-dependent sizes are counted at their maximum",)
     return NodeView(
         index=at.index,
-        name=node.name,
-        domain=at.domain,
-        op_type=node.op_type,
-        opset=at.opset,
-        since_version=_since_version(at),
+        name=call.node.name,
+        domain=call.domain,
+        op_type=call.op_type,
+        opset=at.operator.opset,
+        since_version=at.operator.since_version,
         inputs=inputs,
         outputs=outputs,
         implicit=_implicit(outcome.captured, inputs) if outcome.captured else (),
-        attributes=attributes_of(node),
+        attributes=attributes_of(at.node),
         scope=at.scope.path,
-        repeat=at.place.repeat,
-        owner=at.place.owner,
+        repeat=place.repeat,
+        owner=place.owner,
         container=outcome.container,
         upper_bound=outcome.upper_bound or data_dependent,
         lower_bound=outcome.lower_bound,
@@ -82,10 +103,8 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
 
 
 def _depend_on_data(tensors: tuple[TensorInfo | None, ...]) -> bool:
-    for tensor in tensors:  # a loop: any() on a generator takes thrice as long, for every node
-        if tensor is not None and tensor.bounded:
-            return True
-    return False
+    # a list: a generator takes twice as long, and this is asked of every node
+    return any([tensor.bounded for tensor in tensors if tensor is not None])  # noqa: C419
 
 
 def _implicit(
@@ -93,10 +112,3 @@ def _implicit(
 ) -> tuple[TensorInfo, ...]:
     own = {info.uid for info in inputs if info is not None}
     return tuple(info for uid, info in sorted(captured.items()) if uid not in own)
-
-
-def _since_version(at: Visiting) -> int | None:
-    try:
-        return schema_of(at.domain, at.node.op_type, at.opset).since_version
-    except onnx.defs.SchemaError:
-        return at.spec.since_version if at.spec else None

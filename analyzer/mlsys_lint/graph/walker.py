@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,14 +12,14 @@ from mlsys_lint.errors import ModelError, OptionError
 from mlsys_lint.graph.containers import visit_function, visit_if, visit_loop, visit_scan
 from mlsys_lint.graph.functions import Body, Functions, schema_body
 from mlsys_lint.graph.model_types import model_types
-from mlsys_lint.graph.ordering import topological_order
+from mlsys_lint.graph.ordering import Call, calls_of, topological_order
 from mlsys_lint.graph.scopes import Scope, Value
-from mlsys_lint.graph.store import ValueStore, declared_types
+from mlsys_lint.graph.store import ValueStore, declared_type
 from mlsys_lint.graph.structure import Frame, Graph
-from mlsys_lint.graph.visit import Outcome, Place, Visiting, view_of
+from mlsys_lint.graph.visit import Operator, Outcome, Place, Visiting, operator_of, view_of
 from mlsys_lint.inference import Inferred, evaluate_outputs, infer
 from mlsys_lint.loading import LoadedModel, imported_versions
-from mlsys_lint.operators import OperatorTable, normal_domain
+from mlsys_lint.operators import OperatorTable
 from mlsys_lint.records import NodeView
 from mlsys_lint.shapes import Bindings, bind
 from mlsys_lint.worlds import World, tensor_type
@@ -31,7 +31,7 @@ _NEVER_FOLDED: Final = frozenset(
     }
 )
 """Random results differ from run to run; runtimes keep QDQ pairs for their quantization rules."""
-_CONTROL_FLOW: Final = frozenset({"If", "Loop", "Scan"})
+_CONTROL_FLOW: Final = {"If": visit_if, "Loop": visit_loop, "Scan": visit_scan}
 _DEEPEST: Final = 64
 """Nesting of bodies beyond which a file is taken for damaged."""
 
@@ -55,6 +55,7 @@ class _Walker:
         self.bound = bind(model.proto, bindings)
         self.types = model_types(model.proto, self.bound.types, model.opsets.get("", 1))
         self.extents = _extents(bindings.dims)
+        self.operators: dict[tuple[str, str, int], Operator] = {}
         self.views: dict[int, NodeView] = {}
         self.visits: list[int] = []
         self.frames: dict[str, Frame] = {}
@@ -71,7 +72,6 @@ class _Walker:
         )
         place = Place(
             opsets=self.model.opsets,
-            declared=declared_types(proto.graph.value_info, self.bound.symbols),
         )
         outputs = self.walk_graph(proto.graph, scope, place)
         self._check_options(scope)
@@ -89,10 +89,10 @@ class _Walker:
     def walk_graph(self, graph: onnx.GraphProto, scope: Scope, place: Place) -> list[Value | None]:
         """Visit a graph's nodes; return its outputs."""
         self.store.put_initializers(graph, scope)
-        declared = dict(place.declared) | declared_types(graph.value_info, self.bound.symbols)
-        declared |= declared_types(graph.output, self.bound.symbols)
+        declared = dict(place.declared)
+        declared |= {info.name: info for info in (*graph.value_info, *graph.output)}
         return self.walk_nodes(
-            tuple(graph.node),
+            graph.node,
             [value.name for value in graph.output],
             scope,
             replace(place, declared=declared),
@@ -100,7 +100,7 @@ class _Walker:
 
     def walk_nodes(
         self,
-        nodes: Sequence[onnx.NodeProto],
+        nodes: Iterable[onnx.NodeProto],
         outputs: Sequence[str],
         scope: Scope,
         place: Place,
@@ -109,10 +109,11 @@ class _Walker:
         if place.depth > _DEEPEST:
             raise ModelError(f"{self.model.path}: bodies are nested more than {_DEEPEST} deep")
         where = f"{self.model.path}{': ' + scope.path if scope.path else ''}"
-        order = topological_order(nodes, scope.names(), where)
-        first = 0 if not scope.path else self._reserve(len(nodes))
+        calls = calls_of(nodes, where)
+        order = topological_order(calls, scope.names(), where)
+        first = 0 if not scope.path else self._reserve(len(calls))
         for position in order:
-            self._visit(nodes[position], first + position, scope, place)
+            self._visit(calls[position], first + position, scope, place)
         results = [scope.find(name) for name in outputs]
         missing = [name for name, value in zip(outputs, results, strict=True) if value is None]
         if missing and not scope.path:
@@ -140,38 +141,39 @@ class _Walker:
 
     # -- nodes ------------------------------------------------------------------------------
 
-    def _visit(self, node: onnx.NodeProto, index: int, scope: Scope, place: Place) -> None:
-        domain = normal_domain(node.domain)
-        opset = place.opsets.get(domain, 1)
+    def _visit(self, call: Call, index: int, scope: Scope, place: Place) -> None:
         self.visits.append(index)
-        inputs = [scope.find(name) if name else None for name in node.input]
-        entry = self.table.find(domain, node.op_type, opset)
-        spec = entry.spec if entry else None
         visiting = Visiting(
-            node=node,
+            node=call.node,
+            call=call,
             index=index,
             scope=scope,
             place=place,
-            opset=opset,
-            domain=domain,
-            inputs=inputs,
-            spec=spec,
+            operator=self._operator(call, place),
+            inputs=[scope.find(name) if name else None for name in call.inputs],
         )
         outcome = self._contained(visiting) or self._plain(visiting)
         self.views[index] = view_of(visiting, outcome)
 
+    def _operator(self, call: Call, place: Place) -> Operator:
+        key = (call.domain, call.op_type, place.opsets.get(call.domain, 1))
+        found = self.operators.get(key)
+        if found is None:
+            found = self.operators[key] = operator_of(*key, self.table)
+        return found
+
     def _contained(self, at: Visiting) -> Outcome | None:
         """Walk the bodies of a node whose cost is theirs; None for any other node."""
-        if at.domain == "" and at.node.op_type in _CONTROL_FLOW:
-            visit = {"If": visit_if, "Loop": visit_loop, "Scan": visit_scan}[at.node.op_type]
-            return visit(self, at)
-        body = self.functions.find(at.node)
-        if body is None and at.spec is None:
+        call, operator = at.call, at.operator
+        body = self.functions.find(at.node) if self.functions else None
+        if body is None and operator.spec is None:
+            if call.domain == "" and (visit := _CONTROL_FLOW.get(call.op_type)):
+                return visit(self, at)
             types = [value.main.type if value else None for value in at.inputs]
-            body = schema_body(at.node, at.opset, types)
+            body = schema_body(at.node, operator.opset, types)
         if body is None:
             return None
-        key = f"{at.domain}::{body.name}"
+        key = f"{call.domain}::{body.name}"
         if key in at.place.calls:
             raise ModelError(f"{self.model.path}: function {key} calls itself")
         return visit_function(self, at, body, key)
@@ -181,7 +183,7 @@ class _Walker:
         return {**place.opsets, **imported_versions(body.imports)}
 
     def _plain(self, at: Visiting) -> Outcome:
-        if at.domain == "" and at.node.op_type == "Constant":
+        if at.call.op_type == "Constant" and at.call.domain == "":
             return Outcome(outputs=[self.store.put_constant(at)])
         inferred = self._from_whole(at)
         if inferred is None:
@@ -193,8 +195,8 @@ class _Walker:
             inferred.main,
             inferred.alt,
             constant=constant,
-            filled=constant and at.node.op_type == "ConstantOfShape",
-            as_whole=[] if at.scope.path else self._agree(at.node, inferred),
+            filled=constant and at.call.op_type == "ConstantOfShape",
+            as_whole=() if at.scope.path else self._agree(at.call, inferred),
         )
         return Outcome(outputs=outputs, notes=tuple(inferred.notes))
 
@@ -202,27 +204,30 @@ class _Walker:
         """Output types from the whole-model inference; None where they are not what it saw."""
         if at.scope.path:
             return None
+        known = True
         for value in at.inputs:
-            if value is not None and not value.as_whole:
-                return None
+            if value is not None:
+                if not value.as_whole:
+                    return None
+                known = known and value.main.is_known
         worlds = []
-        for name in at.node.output:
-            kind = self.types.get(name) if name else None
-            world = World(type=kind)
-            if name and not (kind is not None and world.is_dense and world.is_static):
+        for name in at.call.outputs:
+            world = self.types.get(name)
+            if world is None or not world.is_static:
                 return None
             worlds.append(world)
-        mains = [value.main if value is not None else None for value in at.inputs]
-        evaluate_outputs(at.node, mains, worlds, at.opset)
+        if known or at.call.op_type in ("Shape", "Size"):
+            mains = [value.main if value is not None else None for value in at.inputs]
+            evaluate_outputs(at.node, mains, worlds, at.operator.opset)
         return Inferred(main=worlds)
 
-    def _agree(self, node: onnx.NodeProto, inferred: Inferred) -> list[bool]:
+    def _agree(self, call: Call, inferred: Inferred) -> Sequence[bool]:
         """Which outputs have, in both worlds, the type that the whole-model inference knows."""
         if inferred.alt is not None:
-            return [False] * len(node.output)
+            return ()
         return [
-            kind is world.type or World(type=kind).same_type(world)
-            for kind, world in zip(map(self.types.get, node.output), inferred.main, strict=True)
+            whole is world or (whole is not None and whole.same_type(world))
+            for whole, world in zip(map(self.types.get, call.outputs), inferred.main, strict=True)
         ]
 
     def infer(self, at: Visiting) -> Inferred:
@@ -234,8 +239,8 @@ class _Walker:
             at.node,
             [value.main if value else None for value in at.inputs],
             alts,
-            spec=at.spec,
-            opset=at.opset,
+            spec=at.operator.spec,
+            opset=at.operator.opset,
             opsets=at.place.opsets,
             extents=self.extents,
         )
@@ -244,9 +249,10 @@ class _Walker:
         self, node: onnx.NodeProto, inferred: Inferred, place: Place
     ) -> None:
         for name, world in zip(node.output, inferred.main, strict=True):
-            declared = place.declared.get(name) if name else None
-            if declared is None or world.is_static or tensor_type(declared) is None:
+            info = place.declared.get(name) if name else None
+            if info is None or world.is_static or tensor_type(info.type) is None:
                 continue
+            declared = declared_type(info, self.bound.symbols)
             if world.type is None or world.shape is None or World(type=declared).is_static:
                 world.type = declared
                 inferred.notes.append(f"type of {name!r} as declared in the file")
@@ -285,7 +291,7 @@ def _is_constant(at: Visiting) -> bool:
             if not value.info.constant:
                 return False
             known = True
-    return known and at.node.op_type not in _NEVER_FOLDED
+    return known and at.call.op_type not in _NEVER_FOLDED
 
 
 def _extents(dims: Mapping[str, int]) -> dict[tuple[str, int], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mlsys_lint.records.graph import NodeView
 
@@ -27,6 +27,12 @@ class Contraction:
     def macs(self) -> int:
         """Multiply-accumulates: batch * m * n * k."""
         return self.batch * self.m * self.n * self.k
+
+
+_COUNTS: Final = (
+    *("vector_ops", "transcendentals", "bytes_read", "bytes_written"),
+    *("weight_bytes", "workspace_bytes", "macs_masked"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +69,11 @@ class OpCost:
     assumptions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in [
-            "vector_ops",
-            "transcendentals",
-            "bytes_read",
-            "bytes_written",
-            "weight_bytes",
-            "workspace_bytes",
-            "macs_masked",
-        ]:
-            value = getattr(self, name)
+        counts = (
+            *(self.vector_ops, self.transcendentals, self.bytes_read, self.bytes_written),
+            *(self.weight_bytes, self.workspace_bytes, self.macs_masked),
+        )
+        for name, value in zip(_COUNTS, counts, strict=True):
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"OpCost.{name} must be a non-negative int, got {value!r}")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from mlsys_lint import dtypes
 from mlsys_lint.errors import UnknownSizeError
@@ -53,10 +53,9 @@ class TensorInfo:
     @property
     def dims(self) -> tuple[int, ...]:
         """The shape, every size known; UnknownSizeError otherwise."""
-        sizes = tuple(size for size in self.shape or () if size is not None)
-        if self.shape is None or len(sizes) != len(self.shape):
+        if self.shape is None or None in self.shape:
             raise UnknownSizeError(f"{self.name!r} has no static shape")
-        return sizes
+        return cast("tuple[int, ...]", self.shape)
 
     @property
     def is_static(self) -> bool:
