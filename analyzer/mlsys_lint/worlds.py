@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,10 @@ _LARGEST_FLOAT_VALUE: Final = 16
 Array = npt.NDArray[np.generic]
 
 
+Dense: TypeAlias = tuple[int, tuple[int, ...]]
+"""Element type number and shape of a plain tensor."""
+
+
 class World:
     """Type and, when known and small, elements of a value.
 
@@ -46,7 +50,7 @@ class World:
         *,
         type: onnx.TypeProto | None = None,  # noqa: A002  the field's name in ONNX
         tensor: onnx.TensorProto | None = None,
-        dense: tuple[int, tuple[int, ...]] | None = None,
+        dense: Dense | None = None,
     ) -> None:
         self.tensor = tensor
         self._type = type
@@ -81,15 +85,21 @@ class World:
         return None if tensor is None else tensor.elem_type
 
     @property
-    def is_typed(self) -> bool:
-        """True when anything is known of the type."""
-        return self._dense is not None or self._type is not None
-
-    @property
     def is_static(self) -> bool:
         """True when every size is known."""
         shape = self.shape
         return shape is not None and None not in shape
+
+    @property
+    def as_dense(self) -> Dense | None:
+        """Element type and shape of a plain tensor whose sizes are known and do not depend on data."""
+        shape, number = self.shape, self.elem_type
+        if not self.is_dense or not number or shape is None:
+            return None
+        settled = self._type is None or all(
+            dim.HasField("dim_value") for dim in self._type.tensor_type.shape.dim
+        )
+        return (number, tuple([size or 0 for size in shape])) if settled else None
 
     @property
     def is_dense(self) -> bool:

@@ -12,13 +12,13 @@ import onnx
 from onnx import shape_inference
 
 from mlsys_lint.inference import DEFAULTS_MATTER, schema_of, with_defaults
-from mlsys_lint.worlds import World
+from mlsys_lint.worlds import Dense, World
 
 
 def model_types(
     proto: onnx.ModelProto, inputs: Mapping[str, onnx.TypeProto], opset: int
-) -> dict[str, World]:
-    """Inferred type by name of a tensor; {} where onnx refuses the model.
+) -> dict[str, Dense]:
+    """Element type and shape by name, of tensors whose sizes are all known; {} where onnx refuses the model.
 
     Args:
         proto: The model; it is not changed.
@@ -42,8 +42,13 @@ def model_types(
         inferred = shape_inference.infer_shapes(bare, data_prop=True)
     except Exception:  # noqa: BLE001  onnx raises several kinds; the walk infers node by node
         return {}
-    return {
-        value.name: World(type=value.type)
-        for value in (*inferred.graph.value_info, *inferred.graph.output)
-        if value.type.HasField("tensor_type")
-    }
+    dense: dict[bytes, Dense | None] = {}  # most values share a few types
+    found = {}
+    for value in (*inferred.graph.value_info, *inferred.graph.output):
+        key = value.type.SerializeToString()
+        if key not in dense:
+            world = World(type=value.type)
+            dense[key] = world.as_dense
+        if (one := dense[key]) is not None:
+            found[value.name] = one
+    return found

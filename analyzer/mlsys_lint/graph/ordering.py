@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Final
 
 import onnx
 
 from mlsys_lint.errors import ModelError
-from mlsys_lint.operators import normal_domain
+from mlsys_lint.graph.calls import Call
 
 _WITHOUT_GRAPHS: Final = frozenset(
     [
@@ -51,36 +50,6 @@ def reads(node: onnx.NodeProto) -> set[str]:
     for _, body in subgraphs(node):
         names |= free_names(body)
     return names - {""}
-
-
-@dataclass(slots=True)
-class Call:
-    """A node with its texts read once: every look into a protobuf makes a new copy."""
-
-    node: onnx.NodeProto
-    op_type: str
-    domain: str
-    inputs: list[str]
-    outputs: list[str]
-
-
-def calls_of(nodes: Iterable[onnx.NodeProto], place: str) -> list[Call]:
-    """Nodes with their texts.
-
-    Raises:
-        ModelError: a text is not UTF-8; protobuf then hands out bytes.
-    """
-    calls = []
-    try:
-        for node in nodes:
-            op_type, domain = node.op_type, node.domain
-            inputs, outputs = list(node.input), list(node.output)
-            "".join([op_type, domain, node.name, *inputs, *outputs])
-            calls.append(Call(node, op_type, normal_domain(domain), inputs, outputs))
-    except TypeError as error:
-        message = f"{place}: a name in it is not UTF-8; the file is damaged"
-        raise ModelError(message) from error
-    return calls
 
 
 def topological_order(calls: Sequence[Call], known: set[str], place: str) -> Sequence[int]:
@@ -127,7 +96,7 @@ def _is_executable(calls: Iterable[Call], known: set[str]) -> bool:
     for call in calls:
         if not available.issuperset(call.inputs):
             return False
-        for _, body in subgraphs(call.node):
+        for _, body in subgraphs(call.node) if call.has_bodies else ():
             if not available.issuperset(free_names(body)):
                 return False
         available.update(call.outputs)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 import onnx
-from onnx import AttributeProto
 
 from mlsys_lint import dtypes
-from mlsys_lint.records import Attribute, TensorInfo
-from mlsys_lint.worlds import World, stored_world
+from mlsys_lint.records import TensorInfo
+from mlsys_lint.worlds import World
 
 
 @dataclass(slots=True)
@@ -94,29 +91,3 @@ def kind_of(kind: onnx.TypeProto | None) -> str:
         "map_type": "map",
     }
     return names.get(which or "", "tensor")
-
-
-def attributes_of(node: onnx.NodeProto) -> Mapping[str, Attribute]:
-    """Attributes as plain values; graphs, types and references are left out."""
-    return MappingProxyType(
-        {
-            one.name: convert(one)
-            for one in node.attribute
-            if (convert := _CONVERSIONS.get(one.type)) is not None
-        }
-    )
-
-
-_CONVERSIONS: Final[Mapping[int, Callable[[AttributeProto], Attribute]]] = {
-    AttributeProto.INT: lambda one: one.i,
-    AttributeProto.FLOAT: lambda one: one.f,
-    AttributeProto.STRING: lambda one: one.s.decode("utf-8", "replace"),
-    AttributeProto.INTS: lambda one: tuple(one.ints),
-    AttributeProto.FLOATS: lambda one: tuple(one.floats),
-    AttributeProto.STRINGS: lambda one: tuple(
-        text.decode("utf-8", "replace") for text in one.strings
-    ),
-    AttributeProto.TENSOR: lambda one: describe(
-        one.name, stored_world(one.t), None, -1, constant=True
-    ),
-}

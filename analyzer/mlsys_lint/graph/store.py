@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 
+from mlsys_lint import dtypes
 from mlsys_lint.graph.scopes import Scope, Value, describe
 from mlsys_lint.graph.visit import Visiting
 from mlsys_lint.records import TensorInfo
@@ -79,7 +80,6 @@ class ValueStore:
         alts: Sequence[World] | None = None,
         *,
         constant: bool = False,
-        filled: bool = False,
         as_whole: Sequence[bool] = (),
     ) -> list[TensorInfo | None]:
         """Enter a node's outputs into its scope."""
@@ -88,7 +88,6 @@ class ValueStore:
             if not name:
                 outputs.append(None)
                 continue
-            origin = f"{at.scope.path}/{name}" if filled else None
             alt = alts[position] if alts else None
             value = self.put(
                 at.scope,
@@ -96,10 +95,30 @@ class ValueStore:
                 main,
                 alt,
                 constant=constant,
-                origin=origin,
+                origin=_origin(at, name) if constant else None,
                 as_whole=bool(as_whole) and as_whole[position],
             )
             outputs.append(value.info)
+        return outputs
+
+    def put_dense(
+        self, at: Visiting, worlds: Sequence[World], *, constant: bool
+    ) -> list[TensorInfo | None]:
+        """Likewise, for plain tensors that onnx's whole-model inference knows: most nodes."""
+        outputs: list[TensorInfo | None] = []
+        for name, world in zip(at.call.outputs, worlds, strict=True):
+            self.last_uid += 1
+            info = TensorInfo(
+                name=name,
+                dtype=dtypes.name_of(world.elem_type or 0),
+                shape=world.shape,
+                uid=self.last_uid,
+                constant=constant,
+                origin=_origin(at, name) if constant else None,
+                value=world.array if world.is_known else None,
+            )
+            at.scope.values[name] = Value(info, world, as_whole=True)
+            outputs.append(info)
         return outputs
 
     def put_constant(self, at: Visiting) -> TensorInfo:
@@ -116,6 +135,11 @@ class ValueStore:
             as_whole=True,
         )
         return value.info
+
+
+def _origin(at: Visiting, name: str) -> str | None:
+    """Identity of a weight that ConstantOfShape fills: for many models the only one stored."""
+    return f"{at.scope.path}/{name}" if at.call.op_type == "ConstantOfShape" else None
 
 
 def declared_type(info: onnx.ValueInfoProto, symbols: Mapping[str, int]) -> onnx.TypeProto:

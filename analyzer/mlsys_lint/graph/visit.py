@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from mlsys_lint.graph.ordering import Call
-from mlsys_lint.graph.scopes import Scope, Value, attributes_of
+from mlsys_lint.graph.calls import Call
+from mlsys_lint.graph.scopes import Scope, Value
 from mlsys_lint.inference import schema_of
 from mlsys_lint.operators import OperatorTable
 from mlsys_lint.records import NodeView, OperatorSpec, TensorInfo
@@ -83,7 +83,7 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
         notes += ("data-dependent sizes are counted at their maximum",)
     return NodeView(
         index=at.index,
-        name=call.node.name,
+        name=call.name,
         domain=call.domain,
         op_type=call.op_type,
         opset=at.operator.opset,
@@ -91,7 +91,7 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
         inputs=inputs,
         outputs=outputs,
         implicit=_implicit(outcome.captured, inputs) if outcome.captured else (),
-        attributes=attributes_of(at.node),
+        attributes=call.attributes,
         scope=at.scope.path,
         repeat=place.repeat,
         owner=place.owner,

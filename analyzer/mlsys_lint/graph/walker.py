@@ -9,10 +9,11 @@ from typing import Final
 import onnx
 
 from mlsys_lint.errors import ModelError, OptionError
+from mlsys_lint.graph.calls import Call, calls_of
 from mlsys_lint.graph.containers import visit_function, visit_if, visit_loop, visit_scan
 from mlsys_lint.graph.functions import Body, Functions, schema_body
 from mlsys_lint.graph.model_types import model_types
-from mlsys_lint.graph.ordering import Call, calls_of, topological_order
+from mlsys_lint.graph.ordering import topological_order
 from mlsys_lint.graph.scopes import Scope, Value
 from mlsys_lint.graph.store import ValueStore, declared_type
 from mlsys_lint.graph.structure import Frame, Graph
@@ -185,23 +186,23 @@ class _Walker:
     def _plain(self, at: Visiting) -> Outcome:
         if at.call.op_type == "Constant" and at.call.domain == "":
             return Outcome(outputs=[self.store.put_constant(at)])
-        inferred = self._from_whole(at)
-        if inferred is None:
-            inferred = self.infer(at)
-            self._fall_back_on_declared(at.node, inferred, at.place)
         constant = _is_constant(at)
+        worlds = self._from_whole(at)
+        if worlds is not None:
+            return Outcome(outputs=self.store.put_dense(at, worlds, constant=constant))
+        inferred = self.infer(at)
+        self._fall_back_on_declared(at.node, inferred, at.place)
         outputs = self.store.put_outputs(
             at,
             inferred.main,
             inferred.alt,
             constant=constant,
-            filled=constant and at.call.op_type == "ConstantOfShape",
             as_whole=() if at.scope.path else self._agree(at.call, inferred),
         )
         return Outcome(outputs=outputs, notes=tuple(inferred.notes))
 
-    def _from_whole(self, at: Visiting) -> Inferred | None:
-        """Output types from the whole-model inference; None where they are not what it saw."""
+    def _from_whole(self, at: Visiting) -> list[World] | None:
+        """Outputs by the whole-model inference; None where they are not what it saw."""
         if at.scope.path:
             return None
         known = True
@@ -212,21 +213,21 @@ class _Walker:
                 known = known and value.main.is_known
         worlds = []
         for name in at.call.outputs:
-            world = self.types.get(name)
-            if world is None or not world.is_static:
+            dense = self.types.get(name)
+            if dense is None:
                 return None
-            worlds.append(world)
+            worlds.append(World(dense=dense))
         if known or at.call.op_type in ("Shape", "Size"):
             mains = [value.main if value is not None else None for value in at.inputs]
             evaluate_outputs(at.node, mains, worlds, at.operator.opset)
-        return Inferred(main=worlds)
+        return worlds
 
     def _agree(self, call: Call, inferred: Inferred) -> Sequence[bool]:
         """Which outputs have, in both worlds, the type that the whole-model inference knows."""
         if inferred.alt is not None:
             return ()
         return [
-            whole is world or (whole is not None and whole.same_type(world))
+            whole is not None and World(dense=whole).same_type(world)
             for whole, world in zip(map(self.types.get, call.outputs), inferred.main, strict=True)
         ]
 

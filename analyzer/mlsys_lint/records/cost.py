@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from mlsys_lint.records.frozen import record
 from mlsys_lint.records.graph import NodeView
 
 if TYPE_CHECKING:
     from onnx.shape_inference import InferenceContext
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Contraction:
     """`batch` matrix products of [m, k] by [k, n]; the count is derived from the shape."""
 
@@ -35,7 +36,7 @@ _COUNTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OpCost:
     """What one execution of a node computes and moves.
 
@@ -111,7 +112,7 @@ class Unsupported:
 Estimate: TypeAlias = Callable[[NodeView], OpCost | Declined]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class OperatorSpec:
     """How one operator, from one schema version on, is costed.
 
@@ -153,7 +154,7 @@ class NodeStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeCost:
     """A node and the verdict on its cost; `cost` is None when it is not known."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from mlsys_lint import dtypes
 from mlsys_lint.errors import UnknownSizeError
+from mlsys_lint.records.frozen import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int | None, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TensorInfo:
     """A value of the graph, without its data.
 
@@ -92,7 +93,7 @@ Attribute: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NodeView:
     """A node with everything an estimator may look at; there is no protobuf inside.
 
