@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import prod
 from typing import Any, Final
 
 import onnx
@@ -23,7 +22,6 @@ from mlsys_lint.worlds import (
     settle_maxima,
     shape_value,
     tensor_type,
-    value_limit,
 )
 
 DEFAULTS_MATTER: Final = frozenset({"STFT"})
@@ -230,14 +228,7 @@ def _worth_evaluating(
             return False
     if any(one.HasField("g") for one in node.attribute):
         return False
-    return node.op_type in _SHRINKING or all(_is_small(world) for _, world in named(node, outputs))
-
-
-def _is_small(world: World) -> bool:
-    number, shape = world.elem_type, world.shape
-    if number is None or shape is None or None in shape:
-        return False
-    return prod(size or 0 for size in shape) <= value_limit(number)
+    return node.op_type in _SHRINKING or all(world.is_small for _, world in named(node, outputs))
 
 
 def _first_line(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -87,8 +87,13 @@ def prepare(proto: onnx.ModelProto, path: Path) -> LoadedModel:
     _check_versions(proto, path)
     _check_texts(proto, path)
     for tensor in _tensors(proto):
-        _check_tensor(tensor, path)
-        _drop_large_data(tensor)
+        sizes = tensor.dims
+        if sizes and min(sizes) < 0:
+            raise ModelError(f"{path}: tensor {tensor.name!r} has a negative size; export it again")
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            _check_location(tensor, path)
+        if prod(sizes) > LARGEST_VALUE:
+            _drop_data(tensor)
     return LoadedModel(path=path, proto=proto, opsets=_opsets(proto, path))
 
 
@@ -152,11 +157,6 @@ def _value_names(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (tensor.name for tensor in graph.initializer)
 
 
-def _one_graph(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
-    if attribute.HasField("g"):
-        yield attribute.g
-
-
 def _opsets(proto: onnx.ModelProto, path: Path) -> dict[str, int]:
     """Imported version by domain; of a domain that is imported twice, the larger one."""
     opsets = imported_versions(proto.opset_import)
@@ -180,42 +180,43 @@ def imported_versions(imports: Sequence[onnx.OperatorSetIdProto]) -> dict[str, i
     return opsets
 
 
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+def _tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
     """Every tensor stored in the model, at any depth."""
-    yield from _graph_tensors(proto.graph)
+    found: list[onnx.TensorProto] = []
+    _add_graph_tensors(proto.graph, found)
     for function in proto.functions:
-        for node in function.node:
-            yield from _node_tensors(node)
+        _add_node_tensors(function.node, found)
+    return found
 
 
-def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
+def _add_graph_tensors(graph: onnx.GraphProto, found: list[onnx.TensorProto]) -> None:
+    found += graph.initializer
     for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        yield from _node_tensors(node)
+        found += (sparse.values, sparse.indices)
+    _add_node_tensors(graph.node, found)
 
 
-def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
-    for attribute in node.attribute:
-        if attribute.type in _PLAIN:
-            continue
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        if attribute.HasField("sparse_tensor"):
-            yield attribute.sparse_tensor.values
-            yield attribute.sparse_tensor.indices
-        for graph in (*_one_graph(attribute), *attribute.graphs):
-            yield from _graph_tensors(graph)
+def _add_node_tensors(nodes: Iterable[onnx.NodeProto], found: list[onnx.TensorProto]) -> None:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.type not in _PLAIN:
+                _add_attribute_tensors(attribute, found)
 
 
-def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
-    if any(size < 0 for size in tensor.dims):
-        raise ModelError(f"{path}: tensor {tensor.name!r} has a negative size; export it again")
-    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+def _add_attribute_tensors(attribute: onnx.AttributeProto, found: list[onnx.TensorProto]) -> None:
+    if attribute.HasField("t"):
+        found.append(attribute.t)
         return
+    found += attribute.tensors
+    if attribute.HasField("sparse_tensor"):
+        found += (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+    if attribute.HasField("g"):
+        _add_graph_tensors(attribute.g, found)
+    for graph in attribute.graphs:
+        _add_graph_tensors(graph, found)
+
+
+def _check_location(tensor: onnx.TensorProto, path: Path) -> None:
     for entry in tensor.external_data:
         if entry.key == "location" and _leaves_folder(entry.value):
             raise ModelError(
@@ -237,7 +238,6 @@ def _leaves_folder(location: str) -> bool:
     return False
 
 
-def _drop_large_data(tensor: onnx.TensorProto) -> None:
-    if prod(tensor.dims) > LARGEST_VALUE:
-        for name in _DATA_FIELDS:
-            tensor.ClearField(name)
+def _drop_data(tensor: onnx.TensorProto) -> None:
+    for name in _DATA_FIELDS:
+        tensor.ClearField(name)

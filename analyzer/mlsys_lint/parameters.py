@@ -33,10 +33,11 @@ def find_parameters(
     found: dict[str, Parameter] = {}
     by_node: dict[int, int] = {}
     for index in graph.visits:
-        for position, tensor in enumerate(costs[index].node.inputs):
+        reader = costs[index]
+        for position, tensor in enumerate(reader.node.inputs):
             if tensor is None or tensor.origin is None or tensor.uid not in data:
                 continue
-            if tensor.origin not in found and (one := _parameter(tensor, costs[index], position)):
+            if tensor.origin not in found and (one := _parameter(tensor, reader, position)):
                 found[tensor.origin] = one
                 by_node[index] = by_node.get(index, 0) + one.elements
     return found, by_node
@@ -67,22 +68,23 @@ def _data_values(graph: Graph, costs: Sequence[NodeCost]) -> set[int]:
     data = {uid for frame in graph.frames.values() for uid in frame.outputs}
     for index in reversed(graph.visits):
         one = costs[index]
-        results = [tensor for tensor in one.node.outputs if tensor is not None]
-        unread = not any(tensor.uid in read for tensor in results)
-        if unread or any(tensor.uid in data for tensor in results):
+        results = {tensor.uid for tensor in one.node.outputs if tensor is not None}
+        if read.isdisjoint(results) or not data.isdisjoint(results):
             data.update(_data_inputs(one))
     return data
 
 
 def _data_inputs(one: NodeCost) -> Iterable[int]:
-    if one.node.container and one.node.op_type not in ("Loop", "Scan"):
-        return  # the nodes of the body read the same values
     skipped = one.spec.shape_inputs if one.spec is not None else ()
-    if one.node.container and one.node.op_type == "Loop":
-        skipped = (0, 1)  # trip count and condition
-    for position, tensor in enumerate(one.node.inputs):
-        if tensor is not None and position not in skipped:
-            yield tensor.uid
+    if one.node.container:
+        if one.node.op_type not in ("Loop", "Scan"):
+            return ()  # the nodes of the body read the same values
+        skipped = (0, 1) if one.node.op_type == "Loop" else ()  # trip count and condition
+    return [
+        tensor.uid
+        for position, tensor in enumerate(one.node.inputs)
+        if tensor is not None and position not in skipped
+    ]
 
 
 def by_dtype(parameters: Iterable[Parameter]) -> Mapping[str, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mlsys_lint.memory import Peak
 from mlsys_lint.records import Coverage, NodeCost, NodeStatus, OpCost, Totals
@@ -12,24 +14,19 @@ _UNKNOWN = (NodeStatus.DECLINED, NodeStatus.UNSUPPORTED, NodeStatus.FAILED)
 
 def total(costs: Sequence[NodeCost], peak: Peak | None) -> Totals:
     """Sum of figure x repeat over all nodes; what is not known adds nothing and makes a bound."""
-    known = [(one.cost, one.node.repeat) for one in costs if one.cost is not None]
-
-    def summed(name: str) -> int:
-        return sum(int(getattr(cost, name)) * repeat for cost, repeat in known)
-
-    counts = {str(status): 0 for status in NodeStatus}
-    for one in costs:
-        counts[one.status] += 1
+    sums = _sums(costs)
+    found = Counter([one.status for one in costs])
+    counts = {str(status): found[status] for status in NodeStatus}
     return Totals(
         nodes=len(costs),
-        macs=summed("macs"),
-        macs_masked=summed("macs_masked"),
-        flops=summed("flops"),
-        vector_ops=summed("vector_ops"),
-        transcendentals=summed("transcendentals"),
-        bytes_read=summed("bytes_read"),
-        bytes_written=summed("bytes_written"),
-        weight_bytes=summed("weight_bytes"),
+        macs=sums.macs,
+        macs_masked=sums.macs_masked,
+        flops=2 * sums.macs + sums.vector_ops,
+        vector_ops=sums.vector_ops,
+        transcendentals=sums.transcendentals,
+        bytes_read=sums.bytes_read,
+        bytes_written=sums.bytes_written,
+        weight_bytes=sums.weight_bytes,
         peak_activation_bytes=peak.nbytes if peak else None,
         peak_node=peak.node if peak else None,
         coverage=Coverage(nodes=len(costs), counts=counts),
@@ -38,6 +35,33 @@ def total(costs: Sequence[NodeCost], peak: Peak | None) -> Totals:
             one.node.repeat > 0 and (one.node.upper_bound or _is_plugin_guess(one)) for one in costs
         ),
     )
+
+
+@dataclass(slots=True)
+class _Sums:
+    macs: int = 0
+    macs_masked: int = 0
+    vector_ops: int = 0
+    transcendentals: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    weight_bytes: int = 0
+
+
+def _sums(costs: Sequence[NodeCost]) -> _Sums:
+    """Figure x repeat, in one pass."""
+    sums = _Sums()
+    for one in costs:
+        cost, repeat = one.cost, one.node.repeat
+        if cost is not None:
+            sums.macs += cost.macs * repeat
+            sums.macs_masked += cost.macs_masked * repeat
+            sums.vector_ops += cost.vector_ops * repeat
+            sums.transcendentals += cost.transcendentals * repeat
+            sums.bytes_read += cost.bytes_read * repeat
+            sums.bytes_written += cost.bytes_written * repeat
+            sums.weight_bytes += cost.weight_bytes * repeat
+    return sums
 
 
 def is_lower_bound(costs: Sequence[NodeCost]) -> bool:

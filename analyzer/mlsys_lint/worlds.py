@@ -102,6 +102,19 @@ class World:
         return (number, tuple([size or 0 for size in shape])) if settled else None
 
     @property
+    def is_small(self) -> bool:
+        """True when the sizes are known and the elements few enough to be kept."""
+        number, shape = self.elem_type, self.shape
+        if number is None or shape is None:
+            return False
+        elements = 1
+        for size in shape:
+            if size is None:
+                return False
+            elements *= size
+        return elements <= value_limit(number)
+
+    @property
     def is_dense(self) -> bool:
         """True for a plain tensor: no sequence, optional, map or sparse tensor."""
         return self._dense is not None or (

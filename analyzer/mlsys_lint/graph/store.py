@@ -51,14 +51,8 @@ class ValueStore:
     def put_initializers(self, graph: onnx.GraphProto, scope: Scope) -> None:
         """The tensors that a graph stores."""
         for tensor in graph.initializer:
-            self.put(
-                scope,
-                tensor.name,
-                stored_world(tensor),
-                constant=True,
-                origin=f"{scope.path}/{tensor.name}",
-                as_whole=True,
-            )
+            name = tensor.name
+            self._put_dense(scope, name, stored_world(tensor), origin=f"{scope.path}/{name}")
         for sparse in graph.sparse_initializer:
             dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
             world = World(type=stored_world(dense).type)
@@ -107,19 +101,33 @@ class ValueStore:
         """Likewise, for plain tensors that onnx's whole-model inference knows: most nodes."""
         outputs: list[TensorInfo | None] = []
         for name, world in zip(at.call.outputs, worlds, strict=True):
-            self.last_uid += 1
-            info = TensorInfo(
-                name=name,
-                dtype=dtypes.name_of(world.elem_type or 0),
-                shape=world.shape,
-                uid=self.last_uid,
-                constant=constant,
-                origin=_origin(at, name) if constant else None,
-                value=world.array if world.is_known else None,
-            )
-            at.scope.values[name] = Value(info, world, as_whole=True)
-            outputs.append(info)
+            origin = _origin(at, name) if constant else None
+            outputs.append(self._put_dense(at.scope, name, world, origin, constant=constant))
         return outputs
+
+    def _put_dense(
+        self,
+        scope: Scope,
+        name: str,
+        world: World,
+        origin: str | None,
+        *,
+        constant: bool = True,
+    ) -> TensorInfo:
+        """`put` for a plain tensor that onnx's whole-model inference knows as well."""
+        self.last_uid += 1
+        info = TensorInfo(
+            name=name,
+            dtype=dtypes.name_of(world.elem_type or 0),
+            shape=world.shape,
+            uid=self.last_uid,
+            constant=constant,
+            origin=origin,
+            value=world.array if world.is_known else None,
+        )
+        if name:
+            scope.values[name] = Value(info, world, as_whole=True)
+        return info
 
     def put_constant(self, at: Visiting) -> TensorInfo:
         """The output of a Constant node: a stored tensor."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final
 
 import onnx
@@ -33,6 +34,7 @@ _NEVER_FOLDED: Final = frozenset(
 )
 """Random results differ from run to run; runtimes keep QDQ pairs for their quantization rules."""
 _CONTROL_FLOW: Final = {"If": visit_if, "Loop": visit_loop, "Scan": visit_scan}
+_IS_SMALL: Final = attrgetter("is_small")
 _DEEPEST: Final = 64
 """Nesting of bodies beyond which a file is taken for damaged."""
 
@@ -217,7 +219,8 @@ class _Walker:
             if dense is None:
                 return None
             worlds.append(World(dense=dense))
-        if known or at.call.op_type in ("Shape", "Size"):
+        small = known and all(map(_IS_SMALL, worlds))
+        if small or at.call.op_type in ("Shape", "Size"):
             mains = [value.main if value is not None else None for value in at.inputs]
             evaluate_outputs(at.node, mains, worlds, at.operator.opset)
         return worlds

@@ -81,7 +81,7 @@ class OpCost:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of all contractions."""
-        return sum(contraction.macs for contraction in self.contractions)
+        return sum([one.macs for one in self.contractions]) if self.contractions else 0
 
     @property
     def flops(self) -> int:
