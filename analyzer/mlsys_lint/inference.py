@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import onnx
 from onnx import defs, shape_inference
 
 from mlsys_lint import dtypes
 from mlsys_lint.records import OperatorSpec
-from mlsys_lint.values import evaluate
+from mlsys_lint.values import evaluate, is_direct
 from mlsys_lint.worlds import (
     Array,
+    Dense,
     World,
     doubled_like,
     named,
@@ -28,6 +29,10 @@ DEFAULTS_MATTER: Final = frozenset({"STFT"})
 """onnx 1.23 infers STFT's output as if `onesided` were 0 where it is absent; the default is 1."""
 _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 """Operators that never give more elements than they take, whatever their output's extent."""
+
+
+Memo: TypeAlias = dict[tuple[Hashable, ...], tuple[Dense, ...]]
+"""Output types of the nodes that were met, by all that they depend on."""
 
 
 @dataclass(slots=True)
@@ -48,20 +53,22 @@ def infer(
     opset: int,
     opsets: Mapping[str, int],
     extents: Mapping[tuple[str, int], int],
+    memo: Memo,
 ) -> Inferred:
     """Types and small values of a node's outputs.
 
     `alts` are the inputs in the other world, None when no input depends on data; `extents` are the
-    sizes, by (value, axis), that the user gave for data-dependent extents.
+    sizes, by (value, axis), that the user gave for data-dependent extents. `memo` keeps the types
+    of the model's earlier nodes: networks repeat their blocks.
     """
-    outputs, notes = _infer_world(node, mains, spec, opset, opsets)
+    outputs, notes = _infer_world(node, mains, spec, opset, opsets, memo)
     doubled = settle_maxima(node, outputs, extents)
     if not doubled and alts is None:
         return Inferred(main=outputs, notes=notes)
     if alts is None:
         others = [doubled.get(position, world) for position, world in enumerate(outputs)]
         return Inferred(main=outputs, alt=others, notes=notes)
-    others, failed = _infer_world(node, alts, spec, opset, opsets)
+    others, failed = _infer_world(node, alts, spec, opset, opsets, memo)
     settle_maxima(node, others, extents)
     if failed or any(world.type is None for world in others):
         others = [doubled_like(world, mains, alts) for world in outputs]
@@ -69,6 +76,63 @@ def infer(
 
 
 def _infer_world(
+    node: onnx.NodeProto,
+    inputs: Sequence[World | None],
+    spec: OperatorSpec | None,
+    opset: int,
+    opsets: Mapping[str, int],
+    memo: Memo,
+) -> tuple[list[World], list[str]]:
+    computed = _computed(node, inputs, opset)
+    if computed is not None:
+        return computed, []
+    key = _memo_key(node, inputs, opset)
+    if key in memo:
+        outputs = [World(dense=dense) for dense in memo[key]]
+        evaluate_outputs(node, inputs, outputs, opset)
+        return outputs, []
+    outputs, notes = _by_schemas(node, inputs, spec, opset, opsets)
+    if not notes:
+        settled = [one.as_dense if one.is_static else None for one in outputs]
+        if dense := [one for one in settled if one is not None]:
+            if len(dense) == len(outputs):
+                memo[key] = tuple(dense)
+    evaluate_outputs(node, inputs, outputs, opset)
+    return outputs, notes
+
+
+def _computed(
+    node: onnx.NodeProto, inputs: Sequence[World | None], opset: int
+) -> list[World] | None:
+    """Outputs of shape arithmetic on known values: a type follows from the elements."""
+    if node.domain not in ("", "ai.onnx") or not inputs or len(node.output) != 1:
+        return None
+    if node.op_type in ("Shape", "Size"):
+        result = None if inputs[0] is None else shape_value(node, inputs[0])
+    elif is_direct(node.op_type) and _all_known(node, inputs):
+        arrays = [None if world is None else world.array for world in inputs]
+        (result,) = evaluate(node, arrays, opset)
+    else:
+        return None
+    if result is None:
+        return None
+    world = World()
+    world.set_array(result)
+    return [world]
+
+
+def _memo_key(
+    node: onnx.NodeProto, inputs: Sequence[World | None], opset: int
+) -> tuple[Hashable, ...]:
+    """What the types of a node's outputs depend on: everything but names."""
+    return (
+        *(node.domain, node.op_type, opset, len(node.output)),
+        *[one.SerializeToString(deterministic=True) for one in node.attribute],
+        *[None if world is None else world.key for world in inputs],
+    )
+
+
+def _by_schemas(
     node: onnx.NodeProto,
     inputs: Sequence[World | None],
     spec: OperatorSpec | None,
@@ -102,7 +166,6 @@ def _infer_world(
         if all(world.is_static for _, world in named(node, outputs)):
             notes = []
             break
-    evaluate_outputs(node, inputs, outputs, opset)
     return outputs, notes
 
 
@@ -183,7 +246,11 @@ def _merge(node: onnx.NodeProto, outputs: list[World], found: Mapping[str, onnx.
     for name, world in named(node, outputs):
         kind = found.get(name)
         tensor = tensor_type(kind)
-        if kind is None or (tensor is not None and tensor.elem_type == 0):
+        if (
+            kind is None
+            or kind.WhichOneof("value") is None
+            or (tensor is not None and tensor.elem_type == 0)
+        ):
             continue
         if not world.is_static:
             world.type = kind
@@ -221,14 +288,18 @@ def _worth_evaluating(
     node: onnx.NodeProto, inputs: Sequence[World | None], outputs: Sequence[World]
 ) -> bool:
     """True when every input is known and every output is known to be small."""
-    if not inputs:
+    if not inputs or not _all_known(node, inputs):
         return False
-    for world, name in zip(inputs, node.input, strict=True):
-        if name and (world is None or not world.is_known):
-            return False
     if any(one.HasField("g") for one in node.attribute):
         return False
     return node.op_type in _SHRINKING or all(world.is_small for _, world in named(node, outputs))
+
+
+def _all_known(node: onnx.NodeProto, inputs: Sequence[World | None]) -> bool:
+    for world, name in zip(inputs, node.input, strict=True):
+        if name and (world is None or not world.is_known):
+            return False
+    return True
 
 
 def _first_line(error: Exception) -> str:

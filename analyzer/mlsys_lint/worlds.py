@@ -8,7 +8,7 @@ however the sizes travelled; no symbolic arithmetic is needed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, Final, TypeAlias
@@ -113,6 +113,15 @@ class World:
                 return False
             elements *= size
         return elements <= value_limit(number)
+
+    @property
+    def key(self) -> Hashable:
+        """Type and elements, to find equal values."""
+        kind = self._type
+        shown = self._dense if kind is None else kind.SerializeToString(deterministic=True)
+        if self._array is not None:
+            return shown, self._array.tobytes()
+        return shown, None if self.tensor is None else self.tensor.SerializeToString()
 
     @property
     def is_dense(self) -> bool:

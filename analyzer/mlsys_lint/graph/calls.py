@@ -52,6 +52,8 @@ def _call(node: onnx.NodeProto) -> Call:
     has_bodies = False
     for one in node.attribute:
         convert = _CONVERSIONS.get(one.type)
+        if op_type == "Constant":
+            continue  # the value becomes the output's
         if convert is not None:
             attributes[one.name] = convert(one)
         elif one.HasField("g") or one.graphs:

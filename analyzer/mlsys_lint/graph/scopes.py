@@ -20,7 +20,7 @@ class Value:
     main: World
     alt: World | None = None
     as_whole: bool = False
-    """True where onnx's whole-model inference (model_types.py) knows the same type."""
+    """True where onnx's whole-model inference (model_types.py) says nothing else of the type."""
 
 
 @dataclass(slots=True)

@@ -133,6 +133,8 @@ class ValueStore:
         """The output of a Constant node: a stored tensor."""
         world, stored = _constant_world(at.node)
         name = at.call.outputs[0] if at.call.outputs else ""
+        if stored is None and world.is_settled:
+            return self._put_dense(at.scope, name, world, f"{at.scope.path}/{name}")
         value = self.put(
             at.scope,
             name,

@@ -19,7 +19,7 @@ from mlsys_lint.graph.scopes import Scope, Value
 from mlsys_lint.graph.store import ValueStore, declared_type
 from mlsys_lint.graph.structure import Frame, Graph
 from mlsys_lint.graph.visit import Operator, Outcome, Place, Visiting, operator_of, view_of
-from mlsys_lint.inference import Inferred, evaluate_outputs, infer
+from mlsys_lint.inference import Inferred, Memo, evaluate_outputs, infer
 from mlsys_lint.loading import LoadedModel, imported_versions
 from mlsys_lint.operators import OperatorTable
 from mlsys_lint.records import NodeView
@@ -58,6 +58,7 @@ class _Walker:
         self.bound = bind(model.proto, bindings)
         self.types = model_types(model.proto, self.bound.types, model.opsets.get("", 1))
         self.extents = _extents(bindings.dims)
+        self.memo: Memo = {}
         self.operators: dict[tuple[str, str, int], Operator] = {}
         self.views: dict[int, NodeView] = {}
         self.visits: list[int] = []
@@ -226,11 +227,14 @@ class _Walker:
         return worlds
 
     def _agree(self, call: Call, inferred: Inferred) -> Sequence[bool]:
-        """Which outputs have, in both worlds, the type that the whole-model inference knows."""
+        """Which outputs the whole-model inference knows as they are, or knows less of.
+
+        What it found further on without knowing a type holds for every type.
+        """
         if inferred.alt is not None:
             return ()
         return [
-            whole is not None and World(dense=whole).same_type(world)
+            whole is None or World(dense=whole).same_type(world)
             for whole, world in zip(map(self.types.get, call.outputs), inferred.main, strict=True)
         ]
 
@@ -247,6 +251,7 @@ class _Walker:
             opset=at.operator.opset,
             opsets=at.place.opsets,
             extents=self.extents,
+            memo=self.memo,
         )
 
     def _fall_back_on_declared(
