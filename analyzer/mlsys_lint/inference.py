@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import onnx
-from onnx import defs, shape_inference
+from onnx import shape_inference
 
-from mlsys_lint import dtypes
 from mlsys_lint.records import OperatorSpec
+from mlsys_lint.schemas import DEFAULTS_MATTER, imports_of, schemas_for, with_defaults
 from mlsys_lint.values import evaluate, is_direct
 from mlsys_lint.worlds import (
     Array,
@@ -25,14 +23,24 @@ from mlsys_lint.worlds import (
     tensor_type,
 )
 
-DEFAULTS_MATTER: Final = frozenset({"STFT"})
-"""onnx 1.23 infers STFT's output as if `onesided` were 0 where it is absent; the default is 1."""
 _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 """Operators that never give more elements than they take, whatever their output's extent."""
 
 
+_FAILED: Final = "type inference failed"
 Memo: TypeAlias = dict[tuple[Hashable, ...], tuple[Dense, ...]]
 """Output types of the nodes that were met, by all that they depend on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known besides a node: its entry, the opsets in force, earlier nodes' types."""
+
+    spec: OperatorSpec | None
+    opset: int
+    opsets: Mapping[str, int]
+    memo: Memo
+    """networks repeat their blocks"""
 
 
 @dataclass(slots=True)
@@ -43,32 +51,32 @@ class Inferred:
     alt: list[World] | None = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def failures(self) -> list[str]:
+        """The notes that say that onnx found a contradiction."""
+        return [note for note in self.notes if note.startswith(_FAILED)]
+
 
 def infer(
     node: onnx.NodeProto,
     mains: Sequence[World | None],
     alts: Sequence[World | None] | None,
-    *,
-    spec: OperatorSpec | None,
-    opset: int,
-    opsets: Mapping[str, int],
+    known: Known,
     extents: Mapping[tuple[str, int], int],
-    memo: Memo,
 ) -> Inferred:
     """Types and small values of a node's outputs.
 
     `alts` are the inputs in the other world, None when no input depends on data; `extents` are the
-    sizes, by (value, axis), that the user gave for data-dependent extents. `memo` keeps the types
-    of the model's earlier nodes: networks repeat their blocks.
+    sizes, by (value, axis), that the user gave for data-dependent extents.
     """
-    outputs, notes = _infer_world(node, mains, spec, opset, opsets, memo)
+    outputs, notes = _infer_world(node, mains, known)
     doubled = settle_maxima(node, outputs, extents)
     if not doubled and alts is None:
         return Inferred(main=outputs, notes=notes)
     if alts is None:
         others = [doubled.get(position, world) for position, world in enumerate(outputs)]
         return Inferred(main=outputs, alt=others, notes=notes)
-    others, failed = _infer_world(node, alts, spec, opset, opsets, memo)
+    others, failed = _infer_world(node, alts, known)
     settle_maxima(node, others, extents)
     if failed or any(world.type is None for world in others):
         others = [doubled_like(world, mains, alts) for world in outputs]
@@ -78,11 +86,9 @@ def infer(
 def _infer_world(
     node: onnx.NodeProto,
     inputs: Sequence[World | None],
-    spec: OperatorSpec | None,
-    opset: int,
-    opsets: Mapping[str, int],
-    memo: Memo,
+    known: Known,
 ) -> tuple[list[World], list[str]]:
+    opset, memo = known.opset, known.memo
     computed = _computed(node, inputs, opset)
     if computed is not None:
         return computed, []
@@ -91,12 +97,10 @@ def _infer_world(
         outputs = [World(dense=dense) for dense in memo[key]]
         evaluate_outputs(node, inputs, outputs, opset)
         return outputs, []
-    outputs, notes = _by_schemas(node, inputs, spec, opset, opsets)
-    if not notes:
-        settled = [one.as_dense if one.is_static else None for one in outputs]
-        if dense := [one for one in settled if one is not None]:
-            if len(dense) == len(outputs):
-                memo[key] = tuple(dense)
+    outputs, notes = _by_schemas(node, inputs, known)
+    dense = [one.as_dense for one in outputs if one.is_static]
+    if not notes and len(dense) == len(outputs) and None not in dense:
+        memo[key] = cast("tuple[Dense, ...]", tuple(dense))
     evaluate_outputs(node, inputs, outputs, opset)
     return outputs, notes
 
@@ -135,9 +139,7 @@ def _memo_key(
 def _by_schemas(
     node: onnx.NodeProto,
     inputs: Sequence[World | None],
-    spec: OperatorSpec | None,
-    opset: int,
-    opsets: Mapping[str, int],
+    known: Known,
 ) -> tuple[list[World], list[str]]:
     types = {
         name: kind
@@ -153,92 +155,20 @@ def _by_schemas(
     if len(types) < len({name for name in node.input if name}):
         return outputs, ["an input has no known type"]
     notes: list[str] = []
-    for schema in _schemas(node, spec, opset):
+    for schema in schemas_for(node, known.spec, known.opset):
         asked = with_defaults(node, schema) if node.op_type in DEFAULTS_MATTER else node
         try:
             found = shape_inference.infer_node_outputs(
-                schema, asked, types, data, opset_imports=_imports(tuple(opsets.items()))
+                schema, asked, types, data, opset_imports=imports_of(tuple(known.opsets.items()))
             )
         except Exception as error:  # noqa: BLE001  onnx raises several kinds; all mean "unknown"
-            notes = [f"type inference failed: {_first_line(error)}"]
+            notes = [f"{_FAILED}: {_first_line(error)}"]
             continue
         _merge(node, outputs, found)
         if all(world.is_static for _, world in named(node, outputs)):
             notes = []
             break
     return outputs, notes
-
-
-def _schemas(
-    node: onnx.NodeProto, spec: OperatorSpec | None, opset: int
-) -> Iterator[defs.OpSchema]:
-    """Onnx's schema, then the plugin's inference function (for what onnx leaves open)."""
-    with suppress(defs.SchemaError):
-        yield schema_of(node.domain, node.op_type, opset)
-    if spec is not None and spec.infer is not None:
-        yield _schema_with(spec.infer, spec.since_version, node)
-
-
-@lru_cache(maxsize=4096)
-def schema_of(domain: str, op_type: str, opset: int) -> defs.OpSchema:
-    """Onnx's schema in force; onnx.defs.SchemaError when it has none."""
-    return defs.get_schema(op_type, opset, domain)
-
-
-def with_defaults(node: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
-    """A copy of a node with the attributes that it leaves at the schema's defaults written out."""
-    given = {one.name for one in node.attribute}
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    for name, attribute in schema.attributes.items():
-        if name not in given and attribute.default_value.type:
-            copy.attribute.add().CopyFrom(attribute.default_value)
-    return copy
-
-
-def _schema_with(
-    function: Callable[[shape_inference.InferenceContext], None],
-    since_version: int,
-    node: onnx.NodeProto,
-) -> defs.OpSchema:
-    """A schema that lets any inputs and the node's own attributes pass, with a plugin's `infer`."""
-    schema = defs.OpSchema
-    variadic: Any = {
-        "param_option": schema.FormalParameterOption.Variadic,
-        "is_homogeneous": False,
-        "min_arity": 0,
-    }
-    built = schema(
-        node.op_type,
-        node.domain or "ai.onnx.any",
-        since_version,
-        inputs=[schema.FormalParameter("inputs", "T", **variadic)],
-        outputs=[schema.FormalParameter("outputs", "T", **variadic)],
-        type_constraints=[("T", _any_type(), "any type")],
-        attributes=[
-            schema.Attribute(one.name, _attribute_type(one), "", required=False)
-            for one in node.attribute
-        ],
-    )
-    built.set_type_and_shape_inference_function(function)
-    return built
-
-
-def _attribute_type(attribute: onnx.AttributeProto) -> Any:
-    make: Any = defs.OpSchema.AttrType  # typed without its constructor
-    return make(attribute.type)
-
-
-@lru_cache(maxsize=1)
-def _any_type() -> list[str]:
-    names = [name for number in dtypes.NUMBERS.values() if (name := dtypes.name_of(number))]
-    tensors = [f"tensor({name})" for name in names]
-    return tensors + [f"seq({one})" for one in tensors] + [f"optional({one})" for one in tensors]
-
-
-@lru_cache(maxsize=64)
-def _imports(opsets: tuple[tuple[str, int], ...]) -> list[onnx.OperatorSetIdProto]:
-    return [onnx.helper.make_opsetid(domain, version) for domain, version in opsets]
 
 
 def _merge(node: onnx.NodeProto, outputs: list[World], found: Mapping[str, onnx.TypeProto]) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from mlsys_lint import dtypes
 from mlsys_lint.loading import LARGEST_VALUE
 
 Array: TypeAlias = npt.NDArray[np.generic]
@@ -29,6 +30,11 @@ _RANDOM: Final = frozenset(
         "Bernoulli",
         "Multinomial",
     ]
+)
+
+
+_SATURATING: Final = frozenset(
+    number for name, number in dtypes.NUMBERS.items() if name.startswith(("float8", "float4"))
 )
 
 
@@ -91,6 +97,8 @@ def _mod(arrays: Arrays, attributes: Attributes) -> Any:
 
 
 def _cast(arrays: Arrays, attributes: Attributes) -> Any:
+    if attributes["to"] in _SATURATING:
+        return None  # values too large become the largest one, which numpy does not do
     return arrays[0].astype(helper.tensor_dtype_to_np_dtype(attributes["to"]))
 
 

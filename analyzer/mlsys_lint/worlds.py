@@ -258,14 +258,14 @@ def settle_maxima(
                 dim.dim_value = other.dim_value = given
             elif dim.dim_param.startswith(_MAXIMUM):
                 size = _size(dim) or 0
-                dim.dim_value, other.dim_value = size, _other_size(size)
+                dim.dim_value, other.dim_value = size, other_size(size)
                 doubled[position] = World(type=twin)
         world.type = world.type  # sizes were set in place
     return doubled
 
 
-def _other_size(size: int) -> int:
-    """A size that differs and keeps divisibility, so that reshapes still work out."""
+def other_size(size: int) -> int:
+    """The other world's size: it differs and keeps divisibility, so that reshapes work out."""
     return 2 * size or 1
 
 
@@ -284,7 +284,7 @@ def doubled_like(
     tensor = tensor_type(twin)
     for dim in tensor.shape.dim if tensor is not None else ():
         if _size(dim) in moving:
-            dim.dim_value = _other_size(dim.dim_value)
+            dim.dim_value = other_size(dim.dim_value)
     return World(type=twin)
 
 

@@ -73,3 +73,68 @@ def test_a_reshape_keeps_the_mark() -> None:
     )
     result = report.nodes[-1].node.output()
     assert (result.shape, set(result.bounded)) == ((12, 2), {0})  # 6 rows of 4 as 12 of 2
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "stored", "shape", "bounded"),
+    [
+        # positions of a tensor's elements: at most all 3 * 4, each of 2 coordinates
+        ("NonZero(x)", "float[3,4] x", "", (2, 12), {1}),
+        # with an axis: at most its entries, or as many as the condition is long
+        ("Compress<axis=1>(x, c)", "float[3,4] x, bool[2] c", "", (3, 2), {1}),
+        ("Compress<axis=1>(x, c)", "float[3,4] x, bool[9] c", "", (3, 4), {1}),
+        ("Compress(x, c)", "float[3,4] x, bool[9] c", "", (9,), {0}),
+        ("Unique(x)", "float[3,4] x", "", (12,), {0}),
+        ("Unique<axis=-2>(x)", "float[3,4] x", "", (3, 4), {0}),
+        ("TopK<axis=0>(x, k)", "float[3,4] x, int64[1] k", "", (3, 4), {0}),
+        # between a known start and the end: 10 - 2 entries, every third of them: 3
+        (
+            "Slice(x, s, e, a, t)",
+            "float[3,10] x, int64[1] e",
+            "int64[1] s = {2}, int64[1] a = {1}, int64[1] t = {3}",
+            (3, 3),
+            {1},
+        ),
+        # backwards from 6 to an unknown end: 6, 4, 2, 0
+        (
+            "Slice(x, s, e, a, t)",
+            "float[10] x, int64[1] e",
+            "int64[1] s = {6}, int64[1] a = {0}, int64[1] t = {-2}",
+            (4,),
+            {0},
+        ),
+        # an unknown step leaves at most what a step of 1 leaves; unknown axes may be any of them
+        (
+            "Slice(x, s, e, a, t)",
+            "float[3,10] x, int64[1] t",
+            "int64[1] s = {0}, int64[1] e = {9}, int64[1] a = {0}",
+            (3, 10),
+            {0},
+        ),
+        (
+            "Slice(x, s, e, a)",
+            "float[3,10] x, int64[1] a",
+            "int64[1] s = {0}, int64[1] e = {9}",
+            (3, 10),
+            {0, 1},
+        ),
+        # 2 images, 3 classes, at most 4 boxes a class
+        (
+            "NonMaxSuppression(b, p, k)",
+            "float[2,9,4] b, float[2,3,9] p",
+            "int64[1] k = {4}",
+            (24, 3),
+            {0},
+        ),
+        ("NonMaxSuppression(b, p, k)", "float[2,9,4] b, float[2,3,9] p, int64[1] k", "", (54, 3), {0}),
+        ("NonMaxSuppression(b, p)", "float[2,9,4] b, float[2,3,9] p", "", (0, 3), {0}),
+    ],
+)  # fmt: skip
+def test_maxima_of_operators(
+    node: str, inputs: str, stored: str, shape: tuple[int, ...], bounded: set[int]
+) -> None:
+    weights = f"<{stored}>" if stored else ""
+    call = f"y, i = {node}" if node.startswith("TopK") else f"y = {node}"
+    report = check_text(f"g ({inputs}) => (float[?] y) {weights} {{ {call} }}")
+    result = report.nodes[0].node.output()
+    assert (result.shape, set(result.bounded)) == (shape, bounded)

@@ -12,7 +12,17 @@ ROOT = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "dtypes", "errors"),
     ("hookspecs", "operators", "devices", "host", "roofline", "formatting", "documents"),
-    ("plugin_host", "loading", "shapes", "values", "worlds", "inference", "graph", "index_bounds"),
+    (
+        "plugin_host",
+        "loading",
+        "shapes",
+        "values",
+        "worlds",
+        "schemas",
+        "inference",
+        "graph",
+        "index_bounds",
+    ),
     (
         *(
             "costing",

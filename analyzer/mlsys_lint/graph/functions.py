@@ -10,8 +10,8 @@ from typing import Any
 import onnx
 from onnx import AttributeProto
 
-from mlsys_lint.inference import schema_of, with_defaults
 from mlsys_lint.operators import normal_domain
+from mlsys_lint.schemas import schema_of, with_defaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

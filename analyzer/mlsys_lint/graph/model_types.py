@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import onnx
 from onnx import shape_inference
 
-from mlsys_lint.inference import DEFAULTS_MATTER, schema_of, with_defaults
+from mlsys_lint.schemas import DEFAULTS_MATTER, schema_of, with_defaults
 from mlsys_lint.worlds import Dense, World
 
 

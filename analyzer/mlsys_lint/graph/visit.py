@@ -9,9 +9,9 @@ import onnx
 
 from mlsys_lint.graph.calls import Call
 from mlsys_lint.graph.scopes import Scope, Value
-from mlsys_lint.inference import schema_of
 from mlsys_lint.operators import OperatorTable
 from mlsys_lint.records import NodeView, OperatorSpec, TensorInfo
+from mlsys_lint.schemas import schema_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Final
 import onnx
 
 from mlsys_lint.errors import ModelError, OptionError
+from mlsys_lint.graph.bodies import Pair, split
 from mlsys_lint.graph.calls import Call, calls_of
 from mlsys_lint.graph.containers import visit_function, visit_if, visit_loop, visit_scan
 from mlsys_lint.graph.functions import Body, Functions, schema_body
@@ -19,12 +20,12 @@ from mlsys_lint.graph.scopes import Scope, Value
 from mlsys_lint.graph.store import ValueStore, declared_type
 from mlsys_lint.graph.structure import Frame, Graph
 from mlsys_lint.graph.visit import Operator, Outcome, Place, Visiting, operator_of, view_of
-from mlsys_lint.inference import Inferred, Memo, evaluate_outputs, infer
+from mlsys_lint.inference import Inferred, Known, Memo, evaluate_outputs, infer
 from mlsys_lint.loading import LoadedModel, imported_versions
 from mlsys_lint.operators import OperatorTable
-from mlsys_lint.records import NodeView
+from mlsys_lint.records import NodeView, TensorInfo
 from mlsys_lint.shapes import Bindings, bind
-from mlsys_lint.worlds import World, tensor_type
+from mlsys_lint.worlds import World, settle_maxima, tensor_type
 
 _NEVER_FOLDED: Final = frozenset(
     {
@@ -59,6 +60,8 @@ class _Walker:
         self.types = model_types(model.proto, self.bound.types, model.opsets.get("", 1))
         self.extents = _extents(bindings.dims)
         self.memo: Memo = {}
+        self.failures: list[str] = []
+        """Contradictions that onnx's inference found in nodes that run, or may run."""
         self.operators: dict[tuple[str, str, int], Operator] = {}
         self.views: dict[int, NodeView] = {}
         self.visits: list[int] = []
@@ -132,16 +135,27 @@ class _Walker:
         self._index += count
         return self._index - count
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, int, int, int]:
         """A point to which `rewind` can return when a body must be walked again."""
-        return self._index, len(self.visits), self.store.last_uid
+        return self._index, len(self.visits), self.store.last_uid, len(self.failures)
 
-    def rewind(self, mark: tuple[int, int, int]) -> None:
+    def rewind(self, mark: tuple[int, int, int, int]) -> None:
         """Forget the nodes visited since the mark."""
-        self._index, kept, self.store.last_uid = mark
+        self._index, kept, self.store.last_uid, failed = mark
         for index in self.visits[kept:]:
-            del self.views[index]
+            scope = self.views.pop(index).scope
+            self.frames.pop(scope, None)
         del self.visits[kept:]
+        del self.failures[failed:]
+
+    def put_results(
+        self, at: Visiting, pairs: Sequence[Pair], *, constant: bool = False
+    ) -> list[TensorInfo | None]:
+        """Enter what a container hands out; sizes that the user gave replace those found."""
+        mains, alts = split(pairs, len(at.call.outputs))
+        for worlds in (mains,) if alts is None else (mains, alts):
+            settle_maxima(at.node, worlds, self.extents)
+        return self.store.put_outputs(at, mains, alts, constant=constant)
 
     # -- nodes ------------------------------------------------------------------------------
 
@@ -194,6 +208,8 @@ class _Walker:
         if worlds is not None:
             return Outcome(outputs=self.store.put_dense(at, worlds, constant=constant))
         inferred = self.infer(at)
+        if inferred.notes:
+            self.failures += [f"#{at.index} {at.call.op_type}: {one}" for one in inferred.failures]
         self._fall_back_on_declared(at.node, inferred, at.place)
         outputs = self.store.put_outputs(
             at,
@@ -247,11 +263,13 @@ class _Walker:
             at.node,
             [value.main if value else None for value in at.inputs],
             alts,
-            spec=at.operator.spec,
-            opset=at.operator.opset,
-            opsets=at.place.opsets,
+            known=Known(
+                spec=at.operator.spec,
+                opset=at.operator.opset,
+                opsets=at.place.opsets,
+                memo=self.memo,
+            ),
             extents=self.extents,
-            memo=self.memo,
         )
 
     def _fall_back_on_declared(
