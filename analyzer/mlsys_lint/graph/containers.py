@@ -103,11 +103,11 @@ def _branch(
 ) -> _Branch:
     scope = Scope(_path(at, name), outer=at.scope)
     repeat = at.place.repeat if chosen in (None, name) else 0
-    before = len(walker.failures)
+    before = len(walker.plain.failures)
     results = walker.walk_graph(graph, scope, _inside(at, repeat))
-    failures = walker.failures[before:]
+    failures = walker.plain.failures[before:]
     if chosen != name:  # one that may not run is no fault of the graph around it
-        del walker.failures[before:]
+        del walker.plain.failures[before:]
     return _Branch(
         results=[pair_of(one) for one in results], captured=scope.captured, failures=failures
     )

@@ -1,0 +1,140 @@
+"""Nodes without bodies: what they hand out, by the quickest way that is sure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Final
+
+import onnx
+
+from mlsys_lint.graph.calls import Call
+from mlsys_lint.graph.store import ValueStore, declared_type
+from mlsys_lint.graph.visit import Outcome, Place, Visiting
+from mlsys_lint.inference import Inferred, Known, Memo, evaluate_outputs, infer
+from mlsys_lint.worlds import Dense, World, tensor_type
+
+_NEVER_FOLDED: Final = frozenset(
+    {
+        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        *("Bernoulli", "Multinomial", "DequantizeLinear"),
+    }
+)
+"""Random results differ from run to run; runtimes keep QDQ pairs for their quantization rules."""
+_IS_SMALL: Final = attrgetter("is_small")
+
+
+@dataclass(slots=True, kw_only=True)
+class PlainNodes:
+    """Types of nodes' outputs, entered into their scopes.
+
+    Attributes:
+        store: Where values are entered.
+        types: The whole-model inference (model_types.py).
+        extents: Sizes, by (value, axis), that the user gave for data-dependent extents.
+        symbols: Sizes of the named dimensions.
+        failures: Contradictions that onnx's inference found in nodes that run, or may run.
+    """
+
+    store: ValueStore
+    types: Mapping[str, Dense]
+    extents: Mapping[tuple[str, int], int]
+    symbols: Mapping[str, int]
+    failures: list[str] = field(default_factory=list)
+    memo: Memo = field(default_factory=dict)
+
+    def visit(self, at: Visiting) -> Outcome:
+        """Outputs of a node without bodies: from the file, the whole-model inference, or its own."""
+        if at.call.op_type == "Constant" and at.call.domain == "":
+            return Outcome(outputs=[self.store.put_constant(at)])
+        constant = _is_constant(at)
+        worlds = self._from_whole(at)
+        if worlds is not None:
+            return Outcome(outputs=self.store.put_dense(at, worlds, constant=constant))
+        inferred = self._infer(at)
+        if inferred.notes:
+            self.failures += [f"#{at.index} {at.call.op_type}: {one}" for one in inferred.failures]
+        self._fall_back_on_declared(at.node, inferred, at.place)
+        outputs = self.store.put_outputs(
+            at,
+            inferred.main,
+            inferred.alt,
+            constant=constant,
+            as_whole=() if at.scope.path else self._agree(at.call, inferred),
+        )
+        return Outcome(outputs=outputs, notes=tuple(inferred.notes))
+
+    def _from_whole(self, at: Visiting) -> list[World] | None:
+        """Outputs by the whole-model inference; None where they are not what it saw."""
+        if at.scope.path:
+            return None
+        known = True
+        for value in at.inputs:
+            if value is not None:
+                if not value.as_whole:
+                    return None
+                known = known and value.main.is_known
+        worlds = []
+        for name in at.call.outputs:
+            dense = self.types.get(name)
+            if dense is None:
+                return None
+            worlds.append(World(dense=dense))
+        small = known and all(map(_IS_SMALL, worlds))
+        if small or at.call.op_type in ("Shape", "Size"):
+            mains = [value.main if value is not None else None for value in at.inputs]
+            evaluate_outputs(at.node, mains, worlds, at.operator.opset)
+        return worlds
+
+    def _agree(self, call: Call, inferred: Inferred) -> Sequence[bool]:
+        """Which outputs the whole-model inference knows as they are, or knows less of.
+
+        What it found further on without knowing a type holds for every type.
+        """
+        if inferred.alt is not None:
+            return ()
+        return [
+            whole is None or World(dense=whole).same_type(world)
+            for whole, world in zip(map(self.types.get, call.outputs), inferred.main, strict=True)
+        ]
+
+    def _infer(self, at: Visiting) -> Inferred:
+        alts: list[World | None] | None = None
+        if any(value is not None and value.alt is not None for value in at.inputs):
+            alts = [(value.alt or value.main) if value else None for value in at.inputs]
+        return infer(
+            at.node,
+            [value.main if value else None for value in at.inputs],
+            alts,
+            known=Known(
+                spec=at.operator.spec,
+                opset=at.operator.opset,
+                opsets=at.place.opsets,
+                memo=self.memo,
+            ),
+            extents=self.extents,
+        )
+
+    def _fall_back_on_declared(
+        self, node: onnx.NodeProto, inferred: Inferred, place: Place
+    ) -> None:
+        for name, world in zip(node.output, inferred.main, strict=True):
+            info = place.declared.get(name) if name else None
+            if info is None or world.is_static or tensor_type(info.type) is None:
+                continue
+            declared = declared_type(info, self.symbols)
+            if world.type is None or world.shape is None or World(type=declared).is_static:
+                world.type = declared
+                inferred.notes.append(f"type of {name!r} as declared in the file")
+
+
+def _is_constant(at: Visiting) -> bool:
+    """True when a node computes from constants only, and a runtime may fold it."""
+    known = False
+    for value in at.inputs:
+        if value is not None:
+            if not value.info.constant:
+                return False
+            known = True
+    return known and at.call.op_type not in _NEVER_FOLDED
