@@ -35,6 +35,12 @@ def cost_nodes(graph: Graph, host: PluginHost) -> tuple[tuple[NodeCost, ...], tu
 
 
 def _cost_node(node: NodeView, host: PluginHost, problems: list[Problem]) -> NodeCost:
+    if not node.reachable:
+        return NodeCost(
+            node=node,
+            status=NodeStatus.DECLINED,
+            reason="stands in a branch that can't run with these sizes",
+        )
     if node.container:
         return NodeCost(node=node, status=NodeStatus.EXPANDED, cost=_CONTAINER_COST)
     entry = host.operators.find(node.domain, node.op_type, node.opset)

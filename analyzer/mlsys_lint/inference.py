@@ -16,7 +16,8 @@ from mlsys_lint.worlds import (
     Array,
     Dense,
     World,
-    doubled_like,
+    differing,
+    marked_like,
     named,
     settle_maxima,
     shape_value,
@@ -70,16 +71,18 @@ def infer(
     sizes, by (value, axis), that the user gave for data-dependent extents.
     """
     outputs, notes = _infer_world(node, mains, known)
-    doubled = settle_maxima(node, outputs, extents)
-    if not doubled and alts is None:
+    twins = settle_maxima(node, outputs, extents)
+    if not twins and alts is None:
         return Inferred(main=outputs, notes=notes)
     if alts is None:
-        others = [doubled.get(position, world) for position, world in enumerate(outputs)]
+        others = [twins.get(position, world) for position, world in enumerate(outputs)]
         return Inferred(main=outputs, alt=others, notes=notes)
     others, failed = _infer_world(node, alts, known)
     settle_maxima(node, others, extents)
     if failed or any(world.type is None for world in others):
-        others = [doubled_like(world, mains, alts) for world in outputs]
+        others = [marked_like(world, mains, alts) for world in outputs]
+    for position, twin in twins.items():
+        others[position] = differing(others[position], outputs[position], twin)
     return Inferred(main=outputs, alt=others, notes=notes)
 
 

@@ -15,7 +15,7 @@ _UNKNOWN = (NodeStatus.DECLINED, NodeStatus.UNSUPPORTED, NodeStatus.FAILED)
 def total(costs: Sequence[NodeCost], peak: Peak | None) -> Totals:
     """Sum of figure x repeat over all nodes; what is not known adds nothing and makes a bound."""
     sums = _sums(costs)
-    found = Counter([one.status for one in costs])
+    found = Counter([one.status for one in costs if one.node.repeat > 0])
     counts = {str(status): found[status] for status in NodeStatus}
     return Totals(
         nodes=len(costs),
@@ -29,7 +29,7 @@ def total(costs: Sequence[NodeCost], peak: Peak | None) -> Totals:
         weight_bytes=sums.weight_bytes,
         peak_activation_bytes=peak.nbytes if peak else None,
         peak_node=peak.node if peak else None,
-        coverage=Coverage(nodes=len(costs), counts=counts),
+        coverage=Coverage(nodes=found.total(), counts=counts),
         is_lower_bound=is_lower_bound(costs),
         is_upper_bound=any(
             one.node.repeat > 0 and (one.node.upper_bound or _is_plugin_guess(one)) for one in costs

@@ -1,8 +1,9 @@
 """Types and small elements of values while the graph is walked.
 
 Sizes that depend on data are carried in two worlds: one in which each such extent is at its
-maximum, and one (`alt`) in which it is twice that. Axes that differ between the two depend on data,
-however the sizes travelled; no symbolic arithmetic is needed.
+maximum, and one (`alt`) in which it is as good as none (two). Axes that differ between the two
+depend on data, however the sizes travelled; no symbolic arithmetic is needed. The other size is one
+that can occur: a limit that stops at the maximum (`min(count, 400)`) is seen to move.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mlsys_lint.records import Shape
 
 _MAXIMUM: Final = "max:"
 """Prefix of the dim_param by which an `infer` function says: at most this many."""
+_FEW: Final = 2
 _LARGEST_FLOAT_VALUE: Final = 16
 """Resize takes up to 2 * rank floats, Range and Clip scalars; longer ones are weights."""
 
@@ -241,8 +243,8 @@ def named(node: onnx.NodeProto, outputs: Sequence[World]) -> Iterator[tuple[str,
 def settle_maxima(
     node: onnx.NodeProto, outputs: list[World], extents: Mapping[tuple[str, int], int]
 ) -> dict[int, World]:
-    """Turn `max:N` dimensions into N, or into what the user gave; return their doubled twins."""
-    doubled: dict[int, World] = {}
+    """Turn `max:N` dimensions into N, or into what the user gave; return their twins in the other world."""
+    twins: dict[int, World] = {}
     for position, (name, world) in enumerate(zip(node.output, outputs, strict=True)):
         tensor = None if world.is_settled else tensor_type(world.type)
         if world.type is None or tensor is None:
@@ -259,20 +261,21 @@ def settle_maxima(
             elif dim.dim_param.startswith(_MAXIMUM):
                 size = _size(dim) or 0
                 dim.dim_value, other.dim_value = size, other_size(size)
-                doubled[position] = World(type=twin)
+                twins[position] = World(type=twin)
         world.type = world.type  # sizes were set in place
-    return doubled
+    return twins
 
 
 def other_size(size: int) -> int:
-    """The other world's size: it differs and keeps divisibility, so that reshapes work out."""
-    return 2 * size or 1
+    """The other world's size: below the maximum, and not 1, which would broadcast."""
+    return _FEW if size > _FEW else abs(size - 1)
 
 
-def doubled_like(
-    world: World, mains: Sequence[World | None], alts: Sequence[World | None]
-) -> World:
-    """A twin where the other world is inconsistent: axes as long as a data-dependent input axis."""
+def marked_like(world: World, mains: Sequence[World | None], alts: Sequence[World | None]) -> World:
+    """A twin where the other world is inconsistent (a reshape whose sizes do not work out there).
+
+    Marked are the axes as long as a data-dependent input axis; all, where there are none.
+    """
     moving: set[int | None] = set()
     for main, alt in zip(mains, alts, strict=True):
         if main is not None and alt is not None:
@@ -282,10 +285,23 @@ def doubled_like(
     if world.type is not None:
         twin.CopyFrom(world.type)
     tensor = tensor_type(twin)
-    for dim in tensor.shape.dim if tensor is not None else ():
-        if _size(dim) in moving:
+    dims = list(tensor.shape.dim) if tensor is not None else []
+    for dim in [dim for dim in dims if _size(dim) in moving] or dims:
+        if dim.HasField("dim_value"):
             dim.dim_value = other_size(dim.dim_value)
     return World(type=twin)
+
+
+def differing(world: World, main: World, twin: World) -> World:
+    """A world that differs from the main one wherever its twin does."""
+    shape, one, other = world.shape, main.shape, twin.shape
+    if shape is None or one is None or other is None or not len(shape) == len(one) == len(other):
+        return twin
+    sizes = [
+        marked if size == first and first != marked else size
+        for size, first, marked in zip(shape, one, other, strict=True)
+    ]
+    return World(type=resized(world.type, tuple(sizes)))
 
 
 def shape_value(node: onnx.NodeProto, world: World) -> Array | None:

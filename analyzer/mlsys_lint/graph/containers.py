@@ -57,10 +57,11 @@ def visit_function(walker: _Walker, at: Visiting, body: Body, key: str) -> Outco
 
 
 def visit_if(walker: _Walker, at: Visiting) -> Outcome:
-    """A known condition runs its branch; else both are listed and costing keeps the dearer one.
+    """A known condition runs its branch; else costing keeps the dearer one.
 
     A branch in which onnx's inference finds a contradiction to the given sizes can't run: then the
-    other one does, whatever the condition says, and it alone is listed.
+    other one does, whatever the condition says. Nodes of a branch that is not counted are listed
+    with `repeat` 0.
     """
     condition = scalar(at.inputs[0]) if at.inputs else None
     graphs = dict(subgraphs(at.node))
@@ -76,7 +77,10 @@ def visit_if(walker: _Walker, at: Visiting) -> Outcome:
             (other,) = set(walked) - {chosen}
             note = f"{other} can't run with these sizes ({walked[other].failures[0]})"
             walker.rewind(mark)
-            walked = {chosen: _branch(walker, at, chosen, graphs[chosen], chosen)}
+            walked = {
+                name: _branch(walker, at, name, graphs[name], chosen, reachable=name == chosen)
+                for name in graphs
+            }
     if chosen in walked:
         pairs = walked[chosen].results
     else:
@@ -99,12 +103,19 @@ class _Branch:
 
 
 def _branch(
-    walker: _Walker, at: Visiting, name: str, graph: onnx.GraphProto, chosen: str | None
+    walker: _Walker,
+    at: Visiting,
+    name: str,
+    graph: onnx.GraphProto,
+    chosen: str | None,
+    *,
+    reachable: bool = True,
 ) -> _Branch:
     scope = Scope(_path(at, name), outer=at.scope)
     repeat = at.place.repeat if chosen in (None, name) else 0
     before = len(walker.plain.failures)
-    results = walker.walk_graph(graph, scope, _inside(at, repeat))
+    place = replace(_inside(at, repeat), reachable=reachable and at.place.reachable)
+    results = walker.walk_graph(graph, scope, place)
     failures = walker.plain.failures[before:]
     if chosen != name:  # one that may not run is no fault of the graph around it
         del walker.plain.failures[before:]

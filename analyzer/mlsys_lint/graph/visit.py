@@ -22,6 +22,7 @@ class Place:
     owner: int | None = None
     opsets: Mapping[str, int]
     depth: int = 0
+    reachable: bool = True
     calls: tuple[str, ...] = ()
     declared: Mapping[str, onnx.ValueInfoProto] = field(default_factory=dict)
 
@@ -95,6 +96,7 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
         scope=at.scope.path,
         repeat=place.repeat,
         owner=place.owner,
+        reachable=place.reachable,
         container=outcome.container,
         upper_bound=outcome.upper_bound or data_dependent,
         lower_bound=outcome.lower_bound,

@@ -109,6 +109,7 @@ class NodeView:
         scope: Where the node stands: `""` at the top level, else the path of its owners.
         repeat: Product of the trip counts around the node; 0 in a branch that is not counted.
         owner: Index of the container (If, Loop, Scan, function call) around the node.
+        reachable: False in a branch that can't run with the given sizes.
         container: True when the node's cost is that of the nodes inside it.
         upper_bound: Sizes, trips or the branch depend on data and stand at their maximum.
         lower_bound: The trip count is not known; one trip is counted.
@@ -128,6 +129,7 @@ class NodeView:
     scope: str = ""
     repeat: int = 1
     owner: int | None = None
+    reachable: bool = True
     container: bool = False
     upper_bound: bool = False
     lower_bound: bool = False

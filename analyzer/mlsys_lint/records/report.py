@@ -46,7 +46,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Number of nodes by status."""
+    """Number of nodes by status, of those that run: the others add nothing to the totals."""
 
     nodes: int
     counts: Mapping[str, int]
