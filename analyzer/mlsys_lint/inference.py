@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, cast
 import onnx
 from onnx import shape_inference
 
+from mlsys_lint.intervals import facing, interval
 from mlsys_lint.records import OperatorSpec
 from mlsys_lint.schemas import DEFAULTS_MATTER, imports_of, schemas_for, with_defaults
 from mlsys_lint.values import evaluate, is_direct
@@ -70,19 +71,36 @@ def infer(
     `alts` are the inputs in the other world, None when no input depends on data; `extents` are the
     sizes, by (value, axis), that the user gave for data-dependent extents.
     """
+    if alts is not None:
+        return _infer_both(node, mains, alts, known, extents)
     outputs, notes = _infer_world(node, mains, known)
     twins = settle_maxima(node, outputs, extents)
-    if not twins and alts is None:
+    if not twins:
         return Inferred(main=outputs, notes=notes)
-    if alts is None:
-        others = [twins.get(position, world) for position, world in enumerate(outputs)]
-        return Inferred(main=outputs, alt=others, notes=notes)
-    others, failed = _infer_world(node, alts, known)
+    others = [twins.get(position, world) for position, world in enumerate(outputs)]
+    return Inferred(main=outputs, alt=others, notes=notes)
+
+
+def _infer_both(
+    node: onnx.NodeProto,
+    mains: Sequence[World | None],
+    alts: Sequence[World | None],
+    known: Known,
+    extents: Mapping[tuple[str, int], int],
+) -> Inferred:
+    """Outputs of a node that reads data-dependent sizes or values, in both worlds."""
+    values = interval(node, mains, alts, known.opset)
+    outputs, notes = _by_schemas(node, facing(node, mains, alts), known)
+    twins = settle_maxima(node, outputs, extents)
+    others, failed = _by_schemas(node, facing(node, alts, mains), known)
     settle_maxima(node, others, extents)
     if failed or any(world.type is None for world in others):
         others = [marked_like(world, mains, alts) for world in outputs]
     for position, twin in twins.items():
         others[position] = differing(others[position], outputs[position], twin)
+    for position, (greatest, least) in enumerate(values or ()):
+        outputs[position].set_array(greatest)
+        others[position].set_array(least)
     return Inferred(main=outputs, alt=others, notes=notes)
 
 

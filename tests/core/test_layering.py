@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "values",
         "worlds",
         "schemas",
+        "intervals",
         "inference",
         "graph",
         "index_bounds",
