@@ -11,13 +11,17 @@ from mlsys_lint.records import Kernel, NodeCost, TensorInfo
 def io_bytes(graph: Graph, costs: Sequence[NodeCost], kernels: Sequence[Kernel]) -> int:
     """Least bytes that graph inputs and outputs move; unknown or data-dependent sizes count 0.
 
-    Of an input only what kernels surely read, itself or a view of it: a lookup takes a few rows.
+    Of an input only what kernels surely read, itself or a view of it: a lookup takes a few rows. An
+    output that may be the buffer of an input (a cache that is updated in place) counts 0.
     """
-    read = _read_of_values(graph, costs, kernels)
+    roots = _roots(graph, costs)
+    read = _read_of_values(costs, kernels, roots)
     fed = sum(
         min(tensor.nbytes, read.get(tensor.uid, 0)) for tensor in filter(_moves, graph.inputs)
     )
-    return fed + sum(tensor.nbytes for tensor in filter(_moves, graph.outputs))
+    inputs = {tensor.uid for tensor in graph.inputs}
+    made = [tensor for tensor in graph.outputs if roots.get(tensor.uid) not in inputs]
+    return fed + sum(tensor.nbytes for tensor in filter(_moves, made))
 
 
 def _moves(tensor: TensorInfo) -> bool:
@@ -25,10 +29,8 @@ def _moves(tensor: TensorInfo) -> bool:
     return known and not tensor.bounded and tensor.kind == "tensor" and not tensor.constant
 
 
-def _read_of_values(
-    graph: Graph, costs: Sequence[NodeCost], kernels: Sequence[Kernel]
-) -> Mapping[int, int]:
-    """Uid -> bytes that sure kernels read of a value and of its views, at most."""
+def _roots(graph: Graph, costs: Sequence[NodeCost]) -> Mapping[int, int]:
+    """Uid of a view -> that of the value whose buffer it is."""
     roots: dict[int, int] = {}
     for index in graph.visits:
         one = costs[index]
@@ -36,6 +38,13 @@ def _read_of_values(
             value, view = one.node.optional_input(source), one.node.outputs[target]
             if value is not None and view is not None:
                 roots[view.uid] = roots.get(value.uid, value.uid)
+    return roots
+
+
+def _read_of_values(
+    costs: Sequence[NodeCost], kernels: Sequence[Kernel], roots: Mapping[int, int]
+) -> Mapping[int, int]:
+    """Uid -> bytes that sure kernels read of a value and of its views, at most."""
     read: dict[int, int] = {}
     for kernel in kernels:
         inputs = [tensor for index in kernel.nodes for tensor in costs[index].node.inputs]

@@ -38,7 +38,8 @@ _ENDLESS: Final = 2**31
 
 def visit_function(walker: _Walker, at: Visiting, body: Body, key: str) -> Outcome:
     """A call: the body's nodes once, its inputs being the call's."""
-    scope = Scope(_path(at, body.name))
+    # graphs among the call's attributes (FlexAttention's modifiers) read the values around the call
+    scope = Scope(_path(at, body.name), outer=at.scope if at.call.has_bodies else None)
     for name, value in zip(body.inputs, at.inputs, strict=False):
         if value is not None:
             scope.values[name] = value
@@ -53,7 +54,7 @@ def visit_function(walker: _Walker, at: Visiting, body: Body, key: str) -> Outco
     results = walker.walk_nodes(nodes, body.outputs, scope, place)
     constant = all(value is None or value.info.constant for value in at.inputs) and bool(at.inputs)
     outputs = walker.put_results(at, [pair_of(one) for one in results], constant=constant)
-    return Outcome(outputs=outputs, container=True)
+    return Outcome(outputs=outputs, container=True, captured=scope.captured)
 
 
 def visit_if(walker: _Walker, at: Visiting) -> Outcome:
