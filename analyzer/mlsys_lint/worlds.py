@@ -1,9 +1,9 @@
 """Types and small elements of values while the graph is walked.
 
 Sizes that depend on data are carried in two worlds: one in which each such extent is at its
-maximum, and one (`alt`) in which it is as good as none (two). Axes that differ between the two
-depend on data, however the sizes travelled; no symbolic arithmetic is needed. The other size is one
-that can occur: a limit that stops at the maximum (`min(count, 400)`) is seen to move.
+maximum, and one (`alt`) in which it is 0. Axes that differ between the two depend on data, however
+the sizes travelled; no symbolic arithmetic is needed. The other size is one that can occur: a limit
+below the maximum (`min(count, 400)`, a cut to two rows) is seen to move.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from mlsys_lint.records import Shape
 
 _MAXIMUM: Final = "max:"
 """Prefix of the dim_param by which an `infer` function says: at most this many."""
-_FEW: Final = 2
 _LARGEST_FLOAT_VALUE: Final = 16
 """Resize takes up to 2 * rank floats, Range and Clip scalars; longer ones are weights."""
 
@@ -45,7 +44,7 @@ class World:
         dense: (element type number, shape) of a tensor whose `type` is built when it is asked for.
     """
 
-    __slots__ = ("_array", "_dense", "_shape", "_type", "tensor")
+    __slots__ = ("_array", "_dense", "_shape", "_type", "elements", "tensor")
 
     def __init__(
         self,
@@ -55,6 +54,8 @@ class World:
         dense: Dense | None = None,
     ) -> None:
         self.tensor = tensor
+        self.elements: tuple[World, ...] | None = None
+        """Of a sequence: its tensors, where their number is known."""
         self._type = type
         self._dense = dense
         self._shape: Shape | None = None if dense is None else dense[1]
@@ -131,6 +132,11 @@ class World:
         return self._dense is not None or (
             self._type is not None and self._type.HasField("tensor_type")
         )
+
+    @property
+    def is_sequence(self) -> bool:
+        """True for a sequence, of tensors or of maps."""
+        return self._type is not None and self._type.HasField("sequence_type")
 
     @property
     def is_settled(self) -> bool:
@@ -267,8 +273,8 @@ def settle_maxima(
 
 
 def other_size(size: int) -> int:
-    """The other world's size: below the maximum, and not 1, which would broadcast."""
-    return _FEW if size > _FEW else abs(size - 1)
+    """The other world's size of an extent that is at most `size`."""
+    return 0 if size else 1
 
 
 def marked_like(world: World, mains: Sequence[World | None], alts: Sequence[World | None]) -> World:

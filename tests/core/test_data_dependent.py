@@ -92,44 +92,14 @@ def test_a_reshape_keeps_the_mark() -> None:
         ("Unique<axis=-2>(x)", "float[3,4] x", "", (3, 4), {0}),
         ("TopK<axis=0>(x, k)", "float[3,4] x, int64[1] k", "", (3, 4), {0}),
         # between a known start and the end: 10 - 2 entries, every third of them: 3
-        (
-            "Slice(x, s, e, a, t)",
-            "float[3,10] x, int64[1] e",
-            "int64[1] s = {2}, int64[1] a = {1}, int64[1] t = {3}",
-            (3, 3),
-            {1},
-        ),
+        ("Slice(x, s, e, a, t)", "float[3,10] x, int64[1] e", "int64[1] s = {2}, int64[1] a = {1}, int64[1] t = {3}", (3, 3), {1}),
         # backwards from 6 to an unknown end: 6, 4, 2, 0
-        (
-            "Slice(x, s, e, a, t)",
-            "float[10] x, int64[1] e",
-            "int64[1] s = {6}, int64[1] a = {0}, int64[1] t = {-2}",
-            (4,),
-            {0},
-        ),
+        ("Slice(x, s, e, a, t)", "float[10] x, int64[1] e", "int64[1] s = {6}, int64[1] a = {0}, int64[1] t = {-2}", (4,), {0}),
         # an unknown step leaves at most what a step of 1 leaves; unknown axes may be any of them
-        (
-            "Slice(x, s, e, a, t)",
-            "float[3,10] x, int64[1] t",
-            "int64[1] s = {0}, int64[1] e = {9}, int64[1] a = {0}",
-            (3, 10),
-            {0},
-        ),
-        (
-            "Slice(x, s, e, a)",
-            "float[3,10] x, int64[1] a",
-            "int64[1] s = {0}, int64[1] e = {9}",
-            (3, 10),
-            {0, 1},
-        ),
+        ("Slice(x, s, e, a, t)", "float[3,10] x, int64[1] t", "int64[1] s = {0}, int64[1] e = {9}, int64[1] a = {0}", (3, 10), {0}),
+        ("Slice(x, s, e, a)", "float[3,10] x, int64[1] a", "int64[1] s = {0}, int64[1] e = {9}", (3, 10), {0, 1}),
         # 2 images, 3 classes, at most 4 boxes a class
-        (
-            "NonMaxSuppression(b, p, k)",
-            "float[2,9,4] b, float[2,3,9] p",
-            "int64[1] k = {4}",
-            (24, 3),
-            {0},
-        ),
+        ("NonMaxSuppression(b, p, k)", "float[2,9,4] b, float[2,3,9] p", "int64[1] k = {4}", (24, 3), {0}),
         ("NonMaxSuppression(b, p, k)", "float[2,9,4] b, float[2,3,9] p, int64[1] k", "", (54, 3), {0}),
         ("NonMaxSuppression(b, p)", "float[2,9,4] b, float[2,3,9] p", "", (0, 3), {0}),
     ],
@@ -217,6 +187,17 @@ def test_trips_that_depend_on_data_are_a_maximum() -> None:
     assert report.totals.is_upper_bound
 
 
+@pytest.mark.parametrize(("start", "end"), [("{0}", "{2}"), ("{-2}", "{99}"), ("{3}", "{5}")])
+def test_a_cut_of_a_data_dependent_axis_is_a_maximum(start: str, end: str) -> None:
+    # 2 of the first, last or middle positions, if there are as many
+    report = check_text(
+        f"g (float[6] x) => (int64[?,?] y) <int64[1] s = {start}, int64[1] e = {end}> "
+        "{ p = NonZero(x)  t = Transpose(p)  y = Slice(t, s, e) }"
+    )
+    result = report.nodes[-1].node.output()
+    assert (result.shape, set(result.bounded)) == ((2, 1), {0})
+
+
 NUMBER = "p = NonZero(x)  i = Squeeze(p, z)  n = Shape(i)"  # of float[30] x: 0 to 30
 
 
@@ -273,8 +254,8 @@ def _joined(op: str, one: Expression, other: Expression) -> Expression:
         "Min": min,
         "Max": max,
         # by 3: ONNX's quotient is cut towards zero, its remainder has the divisor's sign
-        "Div": lambda a, b: a // 3 if a >= 0 else -(-a // 3),
-        "Mod": lambda a, b: a % 3,
+        "Div": lambda a, _: a // 3 if a >= 0 else -(-a // 3),
+        "Mod": lambda a, _: a % 3,
     }
     second = "three" if op in ("Div", "Mod") else "{name}b"
     nodes = [

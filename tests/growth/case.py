@@ -26,6 +26,7 @@ class Growth:
         n: The size.
         outputs: Names of the outputs.
         stored: Constants, as in ONNX text: `int64[1] k = {{3}}` (braces doubled).
+        fixed: Why no figure grows (a view; one number); empty where some does.
     """
 
     call: str
@@ -34,6 +35,7 @@ class Growth:
     n: int = 4
     outputs: str = "y"
     stored: str = ""
+    fixed: str = ""
     opset: int = 23
     domains: Mapping[str, int] = field(default_factory=dict)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx.inliner
 import pytest
 
 from mlsys_lint import Contraction, NodeStatus, OpCost
 from mlsys_lint.loading import prepare
+from mlsys_lint.operators import OperatorTable
 from mlsys_lint.pipeline import CheckOptions, analyse, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.shapes import Bindings
@@ -109,10 +112,106 @@ def test_work_is_that_of_the_function_body(body: str, opset: int) -> None:
     assert 0 <= theirs[2] - ours[2] <= 2
 
 
-def totals(model: onnx.ModelProto) -> tuple[int, int, int]:
-    from pathlib import Path
+QKV = "T[2,6,3,8] q, T[2,2,{0},8] k, T[2,2,{0},4] v"
+CACHE = ", T[2,2,4,8] c, T[2,2,4,4] d"
+MASKS = ["", "bool[3,7] m", "T[1,1,3,7] m", "bool[2,6,3,7] m"]
+FORMS = [
+    "",
+    "is_causal=1",
+    "softcap=2.0, qk_matmul_output_mode=1",
+    "softmax_precision=1, is_causal=1",
+    "softmax_precision=10, scale=0.5",
+]
 
+
+@pytest.mark.parametrize("kind", ["float", "float16"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("mask", "opset"),
+    [(mask, opset) for mask in MASKS for opset in (23, 24)] + [("T[3,5] m", 24)],
+)
+def test_work_is_that_of_the_body_in_every_form(
+    mask: str, opset: int, form: str, kind: str
+) -> None:
+    for past in (0, 4):
+        inputs = QKV.format(7 - past) + (f", {mask}" if mask else "") + (CACHE if past else "")
+        operands = f"q, k, v, {'m' if mask else ''}" + (", c, d" if past else "")
+        results = "y, kk, vv, s" if past else "y, , , s"
+        named = ", ".join(f"T[?,?,?,?] {one.strip()}" for one in results.split(",") if one.strip())
+        call = f"Attention<{form}>" if form else "Attention"
+        text = f"g ({inputs}) => ({named}) {{ {results} = {call}({operands}) }}"
+        model = model_from_text(text.replace("T[", f"{kind}["), opset)
+        ours, theirs = totals(model), totals(model, without="Attention")
+        assert theirs[0] == ours[0]
+        # Sizes, positions (3 + 7), the scale and constants in its type: all of them scalars.
+        assert 0 <= theirs[1] - ours[1] <= 20 + 3 + 4
+        assert 0 <= theirs[2] - ours[2] <= 2
+
+
+@pytest.mark.parametrize("kind", ["float", "float16"])
+@pytest.mark.parametrize("causal", [0, 1])
+@pytest.mark.parametrize("mask", ["", ", bool[2,5] m", ", T[1,1,2,5] m"])
+def test_work_with_valid_lengths_is_that_of_the_body(mask: str, causal: int, kind: str) -> None:
+    text = f"g (T[3,4,2,8] q, T[3,2,5,8] k, T[3,2,5,8] v, int64[3] n{mask}) => (T[?,?,?,?] y) {{ y = Attention<is_causal={causal}>(q, k, v, {'m' if mask else ''}, , , n) }}"
+    model = model_from_text(text.replace("T[", f"{kind}["), 24)
+    ours, theirs = totals(model), totals(model, without="Attention")
+    assert theirs[0] == ours[0]
+    assert 0 <= theirs[1] - ours[1] <= 20 + 7 + 4
+    assert 0 <= theirs[2] - ours[2] <= 2
+
+
+ROTATED = [
+    "float[2,3,16] x, float[9,4] c, float[9,4] s, int64[2,3] p) => (float[?,?,?] y) { y = RotaryEmbedding<num_heads=2>(x, c, s, p) }",
+    "float[2,2,3,8] x, float[2,3,4] c, float[2,3,4] s) => (float[?,?,?,?] y) { y = RotaryEmbedding(x, c, s) }",
+    "float[2,2,3,8] x, float[2,3,2] c, float[2,3,2] s) => (float[?,?,?,?] y) { y = RotaryEmbedding<rotary_embedding_dim=4, interleaved=1>(x, c, s) }",
+]
+
+
+@pytest.mark.parametrize("text", ROTATED)
+def test_rotation_is_that_of_the_body(text: str) -> None:
+    model = model_from_text(f"g ({text}")
+    ours, theirs = totals(model), totals(model, without="RotaryEmbedding")
+    # Sizes of the halves: two divisions at most, and their differences.
+    assert 0 <= theirs[1] - ours[1] <= 4
+    assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+
+
+FLEX = """<ir_version: 10, opset_import: ["": 26, "ai.onnx.preview": 1]>
+g (float[2,6,3,8] q, float[2,2,7,8] k, float[2,2,7,4] v) => (float[?,?,?,?] y) {{
+  y = ai.onnx.preview.FlexAttention{}(q, k, v)
+}}"""
+SCORE = "score_mod = a (float[2,6,3,7] s) => (float[2,6,3,7] o) { t = Tanh(s) o = Add(t, s) }"
+CHANCE = "prob_mod = c (float[2,6,3,7] s) => (float[2,6,3,7] o) { o = Mul(s, s) }"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "operations", "transcendentals"),
+    [
+        ("", 0, 0),
+        (f"<{SCORE}>", 252, 252),  # a sum and a tanh per score
+        (f"<{SCORE}, {CHANCE}>", 504, 252),
+    ],
+)
+def test_flexible_attention_is_its_body(
+    attributes: str, operations: int, transcendentals: int
+) -> None:
+    # 252 scores of 8, results of 4; the scale of 288 + 672 elements of Q and K of every head, softmax
+    # 4 less 2 a row of 36; what the body computes of sizes and of the scale: 4 and two roots.
+    model = onnx.parser.parse_model(FLEX.format(attributes))
+    assert totals(model) == (
+        252 * 12,
+        288 + 672 + 4 * 252 - 2 * 36 + operations + 3,
+        252 + transcendentals + 2,
+    )
+
+
+def totals(model: onnx.ModelProto, without: str = "") -> tuple[int, int, int]:
+    """Figures of the model; `without` our formula of an operator those of its body."""
     host = PluginHost(third_party=False)
+    if without:
+        keep = [entry.spec for entry in host.operators if entry.spec.op_type != without]
+        host.operators = OperatorTable()
+        host.operators.merge(keep, "built-in")
     analysis = analyse(prepare(model, Path("text.onnx")), host, Bindings())
     found = report(analysis, host, CheckOptions()).totals
     assert not found.is_lower_bound
@@ -136,6 +235,14 @@ def test_rotation_of_a_part_of_each_head() -> None:
     cost = cost_of(text)
     assert cost.vector_ops == 3 * 48
     assert cost.bytes_read == 4 * (96 + 2 * 12)
+
+
+def test_one_base_position_serves_all_sequences() -> None:
+    # 2 * 3 tokens; rows of 4 elements: 3 with a base position, 6 with positions of their own.
+    text = "g (float[2,3,8] x, int64[{}] p) => (float[?,?,?] y) <float[9,4] c, float[9,4] s> {{ y = com.microsoft.RotaryEmbedding(x, p, c, s) }}"
+    base, own = cost_of(text.format("1")), cost_of(text.format("2,3"))
+    assert base.bytes_read == 4 * 48 + 8 + 2 * 3 * 16
+    assert own.bytes_read == 4 * 48 + 48 + 2 * 6 * 16
 
 
 def test_the_name_means_something_else_at_microsoft() -> None:

@@ -3,66 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
-from onnx import helper
 
-from mlsys_lint import Contraction, NodeCost, OpCost
-from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import analyse
-from mlsys_lint.plugin_host import PluginHost
-from mlsys_lint.shapes import Bindings
+from ml_nodes import cost_of
+from mlsys_lint import Contraction, OpCost
 from mlsys_lint.testing import estimate_text
 
 
-def node_of(
-    op_type: str, attributes: Mapping[str, object], *, outputs: int = 1, kind: int = 1
-) -> NodeCost:
-    """The verdict on an operator that reads x [5, 4]."""
-    names = [f"y{at}" for at in range(outputs)]
-    node = helper.make_node(op_type, ["x"], names, domain="ai.onnx.ml")
-    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-    x = helper.make_tensor_value_info("x", kind, (5, 4))
-    results = [helper.make_empty_tensor_value_info(name) for name in names]
-    graph = helper.make_graph([node], "g", [x], results)
-    opsets = [helper.make_opsetid("", 23), helper.make_opsetid("ai.onnx.ml", ml_opset(op_type))]
-    model = helper.make_model(graph, opset_imports=opsets)
-    host = PluginHost(third_party=False)
-    (found,) = analyse(prepare(model, Path("ml.onnx")), host, Bindings()).costs
-    return found
-
-
-def ml_opset(op_type: str) -> int:
-    return 3 if op_type in ("TreeEnsembleRegressor", "TreeEnsembleClassifier") else 5
-
-
-def cost_of(
-    op_type: str, attributes: Mapping[str, object], *, outputs: int = 1, kind: int = 1
-) -> OpCost:
-    found = node_of(op_type, attributes, outputs=outputs, kind=kind)
-    assert found.cost is not None, found.reason
-    return found.cost
-
-
 @pytest.mark.parametrize(
-    ("op_type", "attributes", "operations", "transcendentals"),
+    ("op_type", "attributes", "operations", "transcendentals", "learned"),
     [
-        # 5 rows of 4: 20 elements.
-        ("Scaler", {"offset": [1.0], "scale": [2.0]}, 40, 0),  # difference, product
-        ("Binarizer", {"threshold": 0.5}, 20, 0),
-        ("Imputer", {"imputed_value_floats": [0.0]}, 40, 0),  # comparison, selection
-        ("Normalizer", {"norm": "MAX"}, 5 * (3 + 4), 0),  # comparisons, divisions
-        ("Normalizer", {"norm": "L1"}, 5 * (4 + 3 + 4), 0),  # abs, sum, division
-        ("Normalizer", {"norm": "L2"}, 5 * (4 + 3 + 4), 5),  # square, sum, division; root
+        # 5 rows of 4: 20 elements of 4 bytes; learned floats take 4 bytes too.
+        ("Scaler", {"offset": [1.0], "scale": [2.0]}, 40, 0, 8),  # difference, product
+        ("Binarizer", {"threshold": 0.5}, 20, 0, 0),
+        ("Imputer", {"imputed_value_floats": [0.0]}, 40, 0, 4),  # comparison, selection
+        ("Normalizer", {"norm": "MAX"}, 5 * (3 + 4), 0, 0),  # comparisons, divisions
+        ("Normalizer", {"norm": "L1"}, 5 * (4 + 3 + 4), 0, 0),  # abs, sum, division
+        ("Normalizer", {"norm": "L2"}, 5 * (4 + 3 + 4), 20, 0),  # square, sum, division; root
     ],
 )
 def test_figures_per_element(
-    op_type: str, attributes: dict[str, object], operations: int, transcendentals: int
+    op_type: str, attributes: dict[str, object], operations: int, transcendentals: int, learned: int
 ) -> None:
     cost = cost_of(op_type, attributes)
     assert (cost.vector_ops, cost.transcendentals) == (operations, transcendentals)
-    assert (cost.bytes_read, cost.bytes_written) == (80, 80)
+    assert (cost.bytes_read, cost.weight_bytes, cost.bytes_written) == (80 + learned, learned, 80)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "attributes", "operations"),
+    [
+        # Integers become floats first: 20 conversions.
+        ("Scaler", {"offset": [1.0], "scale": [2.0]}, 40 + 20),
+        ("Normalizer", {"norm": "MAX"}, 35 + 20),
+        ("LinearRegressor", {"coefficients": [0.5] * 4}, 20),
+        ("SVMRegressor", {"coefficients": [1.0] * 4, "n_supports": 0}, 20),
+        ("FeatureVectorizer", {"inputdimensions": [4]}, 20),
+        # Of 4 columns 3 are taken.
+        ("FeatureVectorizer", {"inputdimensions": [3]}, 15),
+        # Integers stay integers.
+        ("Imputer", {"imputed_value_int64s": [0]}, 40),
+        ("Binarizer", {"threshold": 0.5}, 20),
+    ],
+)
+def test_integers_are_converted(
+    op_type: str, attributes: dict[str, object], operations: int
+) -> None:
+    assert cost_of(op_type, attributes, kind=7).vector_ops == operations
 
 
 def test_one_hot_compares_each_category() -> None:
@@ -74,7 +62,10 @@ def test_one_hot_compares_each_category() -> None:
 def test_labels_are_looked_up() -> None:
     labels: Mapping[str, object] = {"keys_int64s": [1, 2], "values_floats": [0.5, 1.5]}
     cost = cost_of("LabelEncoder", labels, kind=7)
-    assert (cost.flops, cost.bytes_read, cost.bytes_written) == (0, 160, 80)
+    # 20 elements meet at most both entries of the table, a key of 8 bytes and a value of 4 each.
+    assert (cost.flops, cost.bytes_read, cost.bytes_written) == (0, 160 + 24, 80)
+    many: Mapping[str, object] = {"keys_int64s": [*range(50)], "values_floats": [0.5] * 50}
+    assert cost_of("LabelEncoder", many, kind=7).weight_bytes == 20 * 12
 
 
 def test_linear_regression() -> None:
@@ -139,98 +130,72 @@ def test_support_vectors(kernel: str, macs: int, operations: int, transcendental
     assert (cost.weight_bytes, cost.bytes_written) == (60, 20)
 
 
+def machine(classes: int, **attributes: object) -> OpCost:
+    """5 rows of 4, 3 support vectors, a score for each pair of classes."""
+    pairs = classes * (classes - 1) // 2
+    given = {
+        "coefficients": [1.0] * (3 * (classes - 1)),
+        "support_vectors": [0.5] * 12,
+        "vectors_per_class": [1] * classes,
+        "classlabels_ints": [*range(classes)],
+        "rho": [0.5] * pairs,
+    }
+    return cost_of("SVMClassifier", {**given, **attributes}, outputs=2)
+
+
+def test_vectors_vote_for_classes() -> None:
+    # 3 kernels of 4 MACs; 2 * 3 MACs for 3 pairs, each with rho, a comparison and a vote (9);
+    # 2 comparisons of the votes.
+    cost = machine(3)
+    assert (cost.macs, cost.vector_ops, cost.transcendentals) == (5 * (12 + 6), 5 * (9 + 2), 0)
+    # 6 coefficients, 12 numbers of the vectors, 3 rho; int64 labels and 3 scores.
+    assert (cost.weight_bytes, cost.bytes_written) == (4 * 21, 5 * (8 + 12))
+    # One pair: 3 operations, a comparison of the votes, and the other class's score.
+    two = machine(2)
+    assert (two.macs, two.vector_ops) == (5 * (12 + 3), 5 * (3 + 1 + 1))
+    assert two.bytes_written == 5 * (8 + 8)
+
+
+def test_probabilities_of_classes() -> None:
+    # Per pair 6 operations for its logistic and 6 for the matrix: 36. A round takes 18 for Q p,
+    # 6 for its product with p, 10 for the error, and for each of 3 classes 11 + 4 * 3.
+    cost = machine(3, prob_a=[1.0] * 3, prob_b=[0.0] * 3)
+    assert cost.vector_ops == 5 * (9 + 2 + 36 + 100 * (18 + 6 + 10 + 69))
+    assert cost.transcendentals == 5 * 3
+    assert cost.assumptions == ("data-dependent, at most: 100 rounds of pairwise coupling",)
+
+
+def test_linear_machines() -> None:
+    # No vectors: 2 scores of 4 coefficients, rho each, and a comparison.
+    given = {"coefficients": [1.0] * 8, "classlabels_ints": [0, 1], "rho": [0.5]}
+    cost = cost_of("SVMClassifier", given, outputs=2)
+    assert (cost.macs, cost.vector_ops) == (40, 5 * (2 + 1))
+    # Rho, a comparison and a selection.
+    alone = cost_of(
+        "SVMRegressor", {"coefficients": [1.0] * 4, "n_supports": 0, "rho": [0.5], "one_class": 1}
+    )
+    assert (alone.macs, alone.vector_ops) == (20, 5 * 3)
+
+
+def test_two_classes_from_one_linear_score() -> None:
+    # A score with its intercept, its sign, and the other class's score; LOGISTIC of both.
+    given = {"coefficients": [0.5] * 4, "intercepts": [0.5], "classlabels_ints": [0, 1]}
+    cost = cost_of("LinearClassifier", given, outputs=2)
+    assert (cost.macs, cost.vector_ops, cost.transcendentals) == (20, 5 * 3, 0)
+    assert cost.bytes_written == 5 * (8 + 8)
+    logistic = cost_of("LinearClassifier", {**given, "post_transform": "LOGISTIC"}, outputs=2)
+    assert (logistic.vector_ops, logistic.transcendentals) == (5 * 3, 10)
+
+
 def test_support_vectors_that_were_folded_are_linear() -> None:
     cost = cost_of("SVMRegressor", {"coefficients": [1.0] * 4, "n_supports": 0})
     assert cost.contractions == (Contraction(m=5, n=1, k=4, dtype="float"),)
 
 
-# Root 0 -> (1, 2); 2 -> (3, 4): at most 2 comparisons. The second tree is a leaf.
-FOREST: Mapping[str, object] = {
-    "nodes_treeids": [0, 0, 0, 0, 0, 1],
-    "nodes_nodeids": [0, 1, 2, 3, 4, 0],
-    "nodes_featureids": [0, 0, 1, 0, 0, 0],
-    "nodes_modes": ["BRANCH_LEQ", "LEAF", "BRANCH_LEQ", "LEAF", "LEAF", "LEAF"],
-    "nodes_values": [0.5, 0.0, 1.5, 0.0, 0.0, 0.0],
-    "nodes_truenodeids": [1, 0, 3, 0, 0, 0],
-    "nodes_falsenodeids": [2, 0, 4, 0, 0, 0],
-}
-
-
-def test_trees_take_the_longest_way() -> None:
-    cost = cost_of(
-        "TreeEnsembleRegressor",
-        {
-            "n_targets": 1,
-            "target_treeids": [0, 0, 0, 1],
-            "target_nodeids": [1, 3, 4, 0],
-            "target_ids": [0] * 4,
-            "target_weights": [1.0] * 4,
-            **FOREST,
-        },
-    )
-    # 5 rows: 2 + 0 comparisons, a sum for each tree.
-    assert (cost.vector_ops, cost.transcendentals, cost.macs) == (5 * (2 + 2), 0, 0)
-    assert (cost.bytes_read, cost.bytes_written) == (80 + 6 * 16, 20)
-    assert cost.assumptions == (
-        "data-dependent, at most: every row takes the longest way down each tree",
-    )
-
-
-def test_classes_from_trees() -> None:
-    cost = cost_of(
-        "TreeEnsembleClassifier",
-        {
-            "class_treeids": [0, 0, 0, 1],
-            "class_nodeids": [1, 3, 4, 0],
-            "class_ids": [0, 1, 2, 0],
-            "class_weights": [1.0] * 4,
-            "classlabels_int64s": [0, 1, 2],
-            "post_transform": "LOGISTIC",
-            **FOREST,
-        },
-        outputs=2,
-    )
-    # 3 scores a row.
-    assert (cost.vector_ops, cost.transcendentals) == (20, 15)
-
-
-def test_trees_in_one_list() -> None:
-    # Inner nodes 0 -> (leaf, 1), 1 -> (leaf, leaf) and 2 -> (leaf, leaf): depths 2 and 1.
-    found = node_of(
-        "TreeEnsemble",
-        {
-            "n_targets": 1,
-            "tree_roots": [0, 2],
-            "nodes_featureids": [0, 1, 2],
-            "nodes_modes": helper.make_tensor("modes", 2, [3], [0, 0, 0]),
-            "nodes_splits": helper.make_tensor("splits", 1, [3], [0.5, 1.5, 2.5]),
-            "nodes_truenodeids": [0, 1, 3],
-            "nodes_falsenodeids": [1, 2, 4],
-            "nodes_trueleafs": [1, 1, 1],
-            "nodes_falseleafs": [0, 1, 1],
-            "leaf_targetids": [0] * 5,
-            "leaf_weights": helper.make_tensor("weights", 1, [5], [1.0] * 5),
-        },
-    )
-    assert found.cost is not None, found.reason
-    assert found.cost.vector_ops == 5 * (3 + 2)
-
-
-def test_trees_in_a_circle_end() -> None:
-    circle = {**FOREST, "nodes_falsenodeids": [2, 0, 0, 0, 0, 0]}
-    cost = cost_of("TreeEnsembleRegressor", {"n_targets": 1, **circle})
-    # Two inner nodes bound the depth of the first tree.
-    assert cost.vector_ops == 5 * (2 + 2)
-
-
-def test_no_trees_are_declined() -> None:
-    found = node_of("TreeEnsembleRegressor", {"n_targets": 1})
-    assert (found.cost, found.reason) == (None, "the attributes list no trees")
-
-
 def test_maps_copy_the_scores() -> None:
     cost = cost_of("ZipMap", {"classlabels_int64s": [0, 1, 2, 3]})
-    assert (cost.bytes_read, cost.bytes_written, cost.flops) == (80, 80, 0)
+    # 4 keys of 8 bytes are read, and written with each of 5 rows.
+    assert (cost.bytes_read, cost.bytes_written, cost.flops) == (80 + 32, 80 + 5 * 32, 0)
 
 
 def test_columns_are_gathered_and_joined() -> None:
@@ -243,3 +208,21 @@ def test_columns_are_gathered_and_joined() -> None:
     (joined,) = estimate_text(f"{head} {{ y = {call} }}")
     assert joined.cost is not None
     assert (joined.cost.bytes_read, joined.cost.bytes_written) == (80 + 40, 5 * 6 * 4)
+
+
+def test_maps_become_tensors() -> None:
+    head = "g (map(int64, float) x) => (float[?] y)"
+    sparse = 'ai.onnx.ml.CastMap<map_form="SPARSE", max_map=7, cast_to="TO_INT64">(x)'
+    (cast,) = estimate_text(f"{head} {{ y = {sparse} }}")
+    assert cast.cost is not None, cast.reason
+    # At most 7 entries of a key (8 bytes) and a float, converted to 7 integers.
+    assert (cast.cost.vector_ops, cast.cost.bytes_read, cast.cost.bytes_written) == (7, 84, 56)
+    assert cast.node.output().dims == (1, 7)
+    (dense,) = estimate_text(f"{head} {{ y = ai.onnx.ml.CastMap(x) }}")
+    assert (dense.cost, dense.reason) == (None, "the number of entries in the map is not known")
+    words = "ai.onnx.ml.DictVectorizer<int64_vocabulary=[3, 5, 8]>(x)"
+    (found,) = estimate_text(f"{head} {{ y = {words} }}")
+    assert found.cost is not None, found.reason
+    # A vocabulary of 3 keys, and at most 3 entries of a key and a float.
+    assert (found.cost.bytes_read, found.cost.bytes_written, found.cost.flops) == (24 + 36, 12, 0)
+    assert found.node.output().dims == (1, 3)

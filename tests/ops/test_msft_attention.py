@@ -107,7 +107,26 @@ def test_an_unknown_total_is_said() -> None:
     text = "(float[2,1,32] q, float[2,1,16] k, float[2,1,16] v, float[2,2,7,8] pk, float[2,2,7,8] pv, int32[2] n, int32 t) => (float[?,?,?] y, float[?,?,?,?] c, float[?,?,?,?] d) { y, c, d = .GroupQueryAttention<num_heads=4, kv_num_heads=2>(q, k, v, pk, pv, n, t) }"
     cost = cost_of(text)
     assert cost.macs == 8 * 8 * 16
-    assert "data-dependent" in cost.assumptions[0]
+    assert any("total_sequence_length" in note for note in cost.assumptions)
+
+
+def test_sequences_of_unknown_lengths_are_said() -> None:
+    # One sequence is as long as the total; of two, one may be shorter, and kernels stop at its end.
+    text = "(float[{0},1,64] q{1}) => (float[?,?,?] y) <int32 t = {{1}}, int32[2] known = {{0, 0}}> {{ y = .GroupQueryAttention<num_heads=4, kv_num_heads=2>(q, , , , , {2}, t) }}"
+    one, two, known = (
+        node_of(text.format(*parts))
+        for parts in (("1", ", int32[1] n", "n"), ("2", ", int32[2] n", "n"), ("2", "", "known"))
+    )
+    assert [found.status for found in (one, two, known)] == [
+        NodeStatus.EXACT,
+        NodeStatus.ESTIMATED,
+        NodeStatus.EXACT,
+    ]
+
+
+def test_padding_of_a_chunk_is_said() -> None:
+    text = "(float[1,4,64] q, int32[1] n, float[1,2,8,8] pk, float[1,2,8,8] pv, int32[1] c) => (float[?,?,?] y) <int32 t = {8}> { y = .GroupQueryAttention<num_heads=4, kv_num_heads=2>(q, , , pk, pv, n, t, , , , , , , , , , c) }"
+    assert "padding" in cost_of(text).assumptions[0]
 
 
 def test_packed_attention_at_most_full_sequences() -> None:
@@ -171,13 +190,13 @@ def test_packed_multi_head_attention(inputs: str, operands: str) -> None:
 
 def test_caps_norms_and_biases_of_grouped_queries() -> None:
     # 8 * 25 scores: an attention bias 1, a soft cap 2 and a tanh; 2 * 5 tokens of 4 + 2 heads of 8
-    # are normalized: 4 per element, 2 and a root per head.
+    # are normalized: 4 per element, 1 and a root per head.
     text = "(float[2,5,32] q, float[2,5,16] k, float[2,5,16] v, int32[2] n, float[1,1,5,5] a, float[8] g) => (float[?,?,?] y, float[?,?,?,?] c, float[?,?,?,?] d) <int32 t = {{5}}> {{ y, c, d = .GroupQueryAttention<num_heads=4, kv_num_heads=2{0}>(q, k, v, , , n, t, , , {1}) }}"
     plain, full = (
         cost_of(text.format(more, tail))
         for more, tail in (("", ""), (", softcap=2.0", ", a, , , , g, g"))
     )
-    assert full.vector_ops - plain.vector_ops == 200 * 3 + 60 * (4 * 8 + 2)
+    assert full.vector_ops - plain.vector_ops == 200 * 3 + 60 * (4 * 8 + 1)
     assert full.transcendentals - plain.transcendentals == 200 + 60
 
 
@@ -229,3 +248,48 @@ def test_multi_head_attention_over_a_shared_cache() -> None:
     assert found.cost is not None
     assert found.cost.macs == 2 * 7 * 8
     assert found.node.output(1).dims == (1, 2, 9, 4)
+
+
+SHARED = "(float[1,1,8] x, float[1,2,9,4] c, float[1,2,9,4] d{more}) => (float[?,?,?] y, float[?,?,?,?] e, float[?,?,?,?] f, float[?,?,?,?] s) <{stored}> {{ y, e, f, s = .MultiHeadAttention<num_heads=2>(x, x, x, , , , c, d, n) }}"
+
+
+def test_a_shared_cache_moves_what_is_held_and_what_is_new() -> None:
+    # Query, key and value are one tensor of 8; 6 of 9 rows are held in each cache, 2 heads of 4; the
+    # length. One row is written to each; the results; 2 rows of 7 scores.
+    known = node_of(SHARED.format(more="", stored="int32[1] n = {6}"))
+    assert known.cost is not None
+    assert known.cost.bytes_read == 4 * (8 + 2 * 6 * 8 + 1)
+    assert known.cost.bytes_written == 4 * (8 + 2 * 8 + 2 * 7)
+    assert known.cost.aliases == ((6, 1), (7, 2))
+    assert known.node.output(3).dims == (1, 2, 1, 7)
+
+
+def test_a_shared_cache_of_unknown_length_is_full() -> None:
+    unknown = node_of(SHARED.format(more=", int32[1] n", stored="float[1] unused"))
+    assert unknown.cost is not None
+    assert unknown.cost.macs == 2 * 9 * 8
+    assert unknown.cost.bytes_read == 4 * (8 + 2 * 8 * 8 + 1)
+    assert unknown.status is NodeStatus.ESTIMATED
+    assert unknown.node.output(3).bounded == {3}
+    assert unknown.node.output(1).bounded == frozenset()
+
+
+def test_a_shared_cache_of_self_attention() -> None:
+    # 6 of 9 rows of 2 * 2 * 4 are read, one is written; not said: 8.
+    text = "(float[1,1,8] x, float[8,24] w, float[2,1,2,9,4] p{extra}) => (float[?,?,?] y, float[?,?,?,?,?] o) <{weights}> {{ y, o = .Attention<num_heads=2, past_present_share_buffer=1>(x, w, , , p, , n) }}"
+    known = cost_of(text.format(extra="", weights="int32[1] n = {6}"))
+    unknown = cost_of(text.format(extra=", int32[1] n", weights="float[1] unused"))
+    assert known.bytes_read == 4 * (8 + 192 + 6 * 16 + 1)
+    assert unknown.bytes_read == 4 * (8 + 192 + 8 * 16 + 1)
+    assert known.bytes_written == unknown.bytes_written == 4 * (8 + 16)
+    assert not known.assumptions
+    assert "data-dependent" in unknown.assumptions[0]
+
+
+def test_room_in_a_cache_is_not_read() -> None:
+    # 5 of 9 keys are there, one of them is new; both caches are outputs, so all of them is written.
+    text = "(float[2,1,32] q, float[2,1,16] k, float[2,1,16] v, float[2,2,9,8] pk, float[2,2,9,8] pv, int32[2] n) => (float[?,?,?] y, float[?,?,?,?] c, float[?,?,?,?] d, float[?,?,?,?] s) <int32 t = {5}> { y, c, d, s = .GroupQueryAttention<num_heads=4, kv_num_heads=2, qk_output=1>(q, k, v, pk, pv, n, t) }"
+    cost = cost_of(text)
+    assert cost.macs == 8 * 5 * 16
+    assert cost.bytes_read == 4 * (128 + 2 * 2 * 2 * 4 * 8 + 3)
+    assert cost.bytes_written == 4 * (64 + 2 * 2 * 2 * 9 * 8 + 8 * 5)

@@ -36,6 +36,17 @@ def test_batch_normalization_in_training() -> None:
     assert counts(tested, inputs, opset=6) == (4 * 24 + 3, 3)
 
 
+def test_batch_normalization_by_position() -> None:
+    # Before opset 9 spatial = 0 gives every one of 3 * 4 positions its own statistics.
+    inputs = f"{X}, float[3,4] s, float[3,4] b, float[3,4] m, float[3,4] v"
+    cost = cost_of("BatchNormalization<spatial=0>(x, s, b, m, v)", inputs, opset=7)
+    assert (cost.vector_ops, cost.transcendentals) == (4 * 24 + 12, 12)
+    assert cost.bytes_read == 4 * (24 + 4 * 12)
+    call = "BatchNormalization<spatial=0>(x, s, b, m, v)"
+    trained = cost_of(call, inputs, opset=7, outputs="y, rm, rv, sm, sv")
+    assert trained.bytes_written == 96 + 4 * 48
+
+
 def test_layer_normalization() -> None:
     # 6 rows of 4. Per element: sum and square and its sum (each with the division of a mean),
     # deviation, division, scale; bias. Per row: mean squared, variance, epsilon, reciprocal; root.

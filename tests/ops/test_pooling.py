@@ -83,8 +83,18 @@ def test_regions() -> None:
 
 
 def test_region_maxima_at_most_the_whole_map() -> None:
-    # 5 regions of 3 channels: at most 64 elements in 4 bins: 60 comparisons.
+    # 5 regions of 3 channels, 2 * 2 bins. A region of 7 rows puts the middle one in both bins, so 8
+    # rows are read of 7, at most 9 of 8: 81 elements, 4 bins, 77 comparisons.
     text = "g (float[1,3,8,8] x, float[5,5] r) => (float[?,?,?,?] y) { y = MaxRoiPool<pooled_shape=[2,2]>(x, r) }"
     cost = cost_of(text)
-    assert cost.vector_ops == 5 * 3 * 60
+    assert cost.vector_ops == 5 * 3 * 77
     assert "data-dependent" in cost.assumptions[0]
+
+
+@pytest.mark.parametrize(("size", "bins"), [(8, 2), (9, 3), (5, 4), (2, 5)])
+def test_bins_hold_at_most_one_element_more_for_each_edge(size: int, bins: int) -> None:
+    # Bin b of p of a region of r rows: floor(b r / p) up to ceil((b + 1) r / p).
+    def held(rows: int) -> int:
+        return sum(-(-(at + 1) * rows // bins) - at * rows // bins for at in range(bins))
+
+    assert max(map(held, range(1, size + 1))) <= size + bins - 1

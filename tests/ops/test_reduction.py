@@ -68,6 +68,10 @@ def test_running_sums() -> None:
     text = f"{X}, int64 unknown"
     assert counts("CumSum(x, unknown)", text) == (24, 0)
     assert cost_of("CumSum(x, unknown)", text).bytes_read == 120
+    assert node_of("CumSum(x, unknown)", text).status.value == "estimated"
+    assert counts("CumSum(x, unknown)", "float[3,3] x, int64 unknown") == (6, 0)
+    assert node_of("CumSum(x, unknown)", "float[7] x, int64 unknown").status.value == "exact"
+    assert counts("CumSum(x, unknown)", "float[3,0] x, int64 unknown") == (0, 0)
     for axis, operations in ((0, 15), (1, 20), (-1, 24)):
         body = f"g ({X}) => (float[?] y) <int64 a = {{{axis}}}> {{ y = CumSum(x, a) }}"
         (found,) = estimate_text(body)

@@ -44,6 +44,16 @@ def test_split_and_joined() -> None:
     assert (joined.cost, joined.status.value) == (None, "declined")
 
 
+def test_a_joined_extent_that_is_given() -> None:
+    # Parts of [n,3] become [n,6], twice: what comes out is read and written.
+    for n in (4, 8):
+        text = f"g (seq(float[{n},3]) s) => (float[?,?] y) {{ y = ConcatFromSequence<axis=1>(s) }}"
+        (found,) = estimate_text(text, dims={"y:1": 6})
+        assert found.cost is not None, found.reason
+        assert found.node.output().dims == (n, 6)
+        assert (found.cost.bytes_read, found.cost.bytes_written) == (24 * n, 24 * n)
+
+
 def test_optionals_are_views() -> None:
     text = "(float[2,3] x) => (float[?] y, bool b) { o = Optional(x) b = OptionalHasElement(o) y = OptionalGetElement(o) }"
     assert moves(text) == [

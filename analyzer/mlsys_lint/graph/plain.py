@@ -10,6 +10,7 @@ from typing import Final
 import onnx
 
 from mlsys_lint.graph.calls import Call
+from mlsys_lint.graph.sequences import refine
 from mlsys_lint.graph.store import ValueStore, declared_type
 from mlsys_lint.graph.visit import Outcome, Place, Visiting
 from mlsys_lint.inference import Inferred, Known, Memo, evaluate_outputs, infer
@@ -53,6 +54,9 @@ class PlainNodes:
         if worlds is not None:
             return Outcome(outputs=self.store.put_dense(at, worlds, constant=constant))
         inferred = self._infer(at)
+        if inferred.alt is None:
+            mains = [value.main if value is not None else None for value in at.inputs]
+            refine(at.node, mains, inferred.main)
         if inferred.notes:
             self.failures += [f"#{at.index} {at.call.op_type}: {one}" for one in inferred.failures]
         self._fall_back_on_declared(at.node, inferred, at.place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx
 
@@ -25,6 +25,16 @@ class Place:
     reachable: bool = True
     calls: tuple[str, ...] = ()
     declared: Mapping[str, onnx.ValueInfoProto] = field(default_factory=dict)
+
+
+def inside(at: Visiting, repeat: int) -> Place:
+    """The place of the nodes in a visited node's bodies."""
+    return replace(at.place, repeat=repeat, owner=at.index, depth=at.place.depth + 1)
+
+
+def path_of(at: Visiting, name: str) -> str:
+    """`7.then_branch/23.body`: owners by index, with the attribute or function they own."""
+    return f"{at.scope.path}/{at.index}.{name}".lstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ import onnx
 from mlsys_lint.errors import ModelError, OptionError
 from mlsys_lint.graph.bodies import Pair, split
 from mlsys_lint.graph.calls import Call, calls_of
-from mlsys_lint.graph.containers import visit_function, visit_if, visit_loop, visit_scan
+from mlsys_lint.graph.containers import visit_function, visit_if
 from mlsys_lint.graph.functions import Body, Functions, schema_body
+from mlsys_lint.graph.loops import visit_loop, visit_scan
 from mlsys_lint.graph.model_types import model_types
 from mlsys_lint.graph.ordering import topological_order
 from mlsys_lint.graph.plain import PlainNodes
@@ -53,6 +54,8 @@ class _Walker:
         self.visits: list[int] = []
         self.frames: dict[str, Frame] = {}
         self.used_trips: set[str] = set()
+        self.followed = 0
+        """Nodes visited to follow loops trip by trip."""
         self.store = ValueStore()
         self.plain = PlainNodes(
             store=self.store,

@@ -50,15 +50,16 @@ def scores_and_values(heads: Heads, dtype: str) -> tuple[Contraction, Contractio
     )
 
 
-def masked_pairs(heads: Heads, window: int = 0) -> int:
+def masked_pairs(heads: Heads, window: int = 0, ahead: int = 0) -> int:
     """(query, key) pairs of a head that a causal mask hides: query i sees keys 0 .. past + i.
 
-    With a window it sees the last `window` of them only.
+    With a window it sees the last `window` of them only, and `ahead` keys beyond its own.
     """
-    seen = [min(heads.keys, max(0, heads.past + at + 1)) for at in range(heads.queries)]
-    if window > 0:
-        seen = [min(one, window) for one in seen]
-    return heads.queries * heads.keys - sum(seen)
+    seen = 0
+    for own in range(heads.past, heads.past + heads.queries):
+        first = max(0, own + 1 - window) if window > 0 else 0
+        seen += max(0, min(heads.keys, own + 1 + ahead) - first)
+    return heads.queries * heads.keys - seen
 
 
 def attention_cost(
@@ -67,6 +68,7 @@ def attention_cost(
     *,
     causal: bool,
     window: int = 0,
+    ahead: int = 0,
     dtype: str | None = None,
     before: Sequence[Contraction] = (),
     vector_ops: int = 0,
@@ -82,7 +84,7 @@ def attention_cost(
     """
     element = dtype or node.input(0).type_name
     softmax = 4 * heads.scores - 2 * heads.rows if heads.keys else 0
-    pairs = masked_pairs(heads, window) if causal else 0
+    pairs = masked_pairs(heads, window, ahead) if causal else 0
     return cost(
         node,
         kernel_class="attention",
@@ -125,13 +127,17 @@ def heads_of(node: NodeView) -> Heads | Declined:
     )
 
 
+_PRECISIONS: Final = {1: "float", 10: "float16", 11: "double", 16: "bfloat16"}
+
+
 def attention(node: NodeView) -> OpCost | Declined:
     """ai.onnx Attention: softmax(Q K^T * scale + bias) V without projections, as onnx's body counts.
 
     The body scales Q and K (of every query head), adds a bias to every score even where no mask is
     given, and protects rows that are masked whole (a selection per score, a maximum over the bias).
-    A soft cap takes a division, a product and a tanh per score. Arithmetic on shapes and the root
-    of the scale are not counted; present_key and present_value move bytes only.
+    A soft cap takes a division, a product and a tanh per score; a softmax_precision that is not Q's
+    type two conversions. Arithmetic on shapes and the root of the scale are not counted;
+    present_key, present_value and qk_matmul_output move bytes only.
     """
     heads = heads_of(node)
     if isinstance(heads, Declined):
@@ -140,34 +146,73 @@ def attention(node: NodeView) -> OpCost | Declined:
     capped = heads.scores if node.attributes.get("softcap", 0.0) != 0.0 else 0
     scaled = heads.batch * heads.heads * (heads.queries + heads.keys) * heads.size
     lengths = node.optional_input(6) is not None
+    precision = _PRECISIONS.get(node.integer("softmax_precision", 0))
+    converted = heads.scores if precision not in (None, node.input(0).dtype) else 0
+    each = scaled + 2 * capped + 2 * converted + 2 * heads.scores
+    left, right = _window(node)
     return attention_cost(
         node,
         heads,
-        causal=bool(node.integer("is_causal", 0)),
-        vector_ops=scaled + bias_ops + 2 * capped + heads.scores + (bias + heads.scores),
+        causal=bool(node.integer("is_causal", 0)) or left >= 0 or right >= 0,
+        window=left + 1,
+        ahead=_ahead(node, heads),
+        vector_ops=each + bias_ops + bias,
         transcendentals=capped,
         assumptions=("data-dependent: every key of the cache is valid",) if lengths else (),
     )
+
+
+def _window(node: NodeView) -> tuple[int, int]:
+    """Keys to the left and to the right of its own that a query sees (opset 25); -1: all of them."""
+    return node.integer("left_window_size", -1), node.integer("right_window_size", -1)
+
+
+def _ahead(node: NodeView, heads: Heads) -> int:
+    """Keys beyond its own that a query sees."""
+    right = _window(node)[1]
+    if node.integer("is_causal", 0):
+        return 0
+    return right if right >= 0 else heads.keys
 
 
 def _bias(node: NodeView, heads: Heads) -> tuple[int, int]:
     """(operations, elements) of the bias that is added to the scores: mask, causal part, padding.
 
     A boolean mask takes a selection per element; the causal part a sum per query, a comparison and
-    a selection per pair; padding a comparison and a selection per key; joining two of them a sum.
+    a selection per pair; a window a sum per query, and per pair a difference, a comparison for each
+    bound (the right one after a change of sign), their conjunction and a selection; padding a
+    comparison and a selection per key; joining two of them a sum.
+    What is made in float is converted where Q is of another type: all of the bias, unless a mask of
+    Q's type is given. From opset 24 on a mask may end before the keys do.
     """
     mask, lengths = node.optional_input(3), node.optional_input(6)
     square = (heads.queries, heads.keys)
-    shape = square if mask is None else broadcast(mask.dims, square)
+    shape = square if mask is None else broadcast(_padded(node, mask, heads.keys), square)
     ops = mask.numel if mask is not None and mask.dtype == "bool" else 0
     each = (heads.batch, 1) if lengths is not None else ()
+    made = 0
     if node.integer("is_causal", 0):
         shape = broadcast(shape, (*each, *square))
         ops += prod(each) * heads.queries * (1 + 2 * heads.keys) + prod(shape)
+        made += prod((*each, *square))
+    left, right = (bound >= 0 for bound in _window(node))
+    if left or right:
+        shape = broadcast(shape, (*each, *square))
+        tests = left + 2 * right + (left and right)
+        ops += prod(each) * heads.queries * (1 + (2 + tests) * heads.keys) + prod(shape)
+        made += prod((*each, *square))
     if lengths is not None:
         shape = broadcast(shape, (*each, *square))
         ops += 2 * heads.batch * heads.keys + prod(shape)
+        made += heads.batch * heads.keys
+    typed = mask is not None and mask.dtype != "bool"
+    if node.input(0).dtype != "float":
+        ops += made if typed else prod(shape)
     return ops, prod(shape)
+
+
+def _padded(node: NodeView, mask: TensorInfo, keys: int) -> tuple[int, ...]:
+    return (*mask.dims[:-1], keys) if node.opset >= 24 else mask.dims
 
 
 def rotary_embedding(node: NodeView) -> OpCost | Declined:
@@ -190,7 +235,10 @@ def rotary_cost(node: NodeView, *, positions: int, caches: tuple[int, int]) -> O
         size = data.dims[3] if data.rank == 4 else data.dims[2] // heads
         rotated = data.numel // size * min(given, size)
     tables = [node.input(one) for one in caches]
-    tokens = data.dims[0] * (data.dims[2] if data.rank == 4 else data.dims[1])
+    length = data.dims[2] if data.rank == 4 else data.dims[1]
+    start = node.optional_input(positions)
+    # A single position is that of every sequence's first token: all read the same rows.
+    tokens = length if start is not None and start.rank == 1 else data.dims[0] * length
     base = cost(
         node,
         kernel_class="elementwise",

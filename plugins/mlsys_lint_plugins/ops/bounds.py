@@ -93,13 +93,18 @@ def infer_top_k(context: InferenceContext) -> None:
 def infer_slice(context: InferenceContext) -> None:
     """Where starts or ends are computed from data, a sliced axis keeps at most what is between them.
 
-    What is not known counts as the end of the axis; a step of s leaves one in |s|.
+    What is not known counts as the end of the axis; a step of s leaves one in |s|. Where the axes
+    are not known, every axis keeps at most what it has.
     """
     shape = _known(sizes(context, 0))
     if shape is None:
+        partly = sizes(context, 0)
+        unknown = None if partly is None else [None] * len(partly)
+        put(context, 0, element_type(context, 0), unknown)
         return
     axes = _sliced_axes(context, len(shape))
     if axes is None:
+        put(context, 0, element_type(context, 0), [f"max:{size}" for size in shape])
         return
     starts, ends, steps = (integers(context, position) for position in (1, 2, 4))
     bound: list[int | str | None] = list(shape)
@@ -126,3 +131,25 @@ def _kept(size: int, start: int | None, end: int | None, step: int | None) -> in
     begin = first if start is None else slice(start, None, step).indices(size)[0]
     stop = last if end is None else slice(None, end, step).indices(size)[1]
     return len(range(begin, stop, step))
+
+
+def infer_normalized_strings(context: InferenceContext) -> None:
+    """StringNormalizer keeps at most all strings, and one where it drops all; all without stopwords."""
+    shape = _known(sizes(context, 0))
+    if not shape:
+        return
+    words: onnx.AttributeProto | None = context.get_attribute("stopwords")
+    drops = words is not None and len(words.strings) > 0
+    kept = f"max:{max(1, shape[-1])}" if drops else max(1, shape[-1])
+    put(context, 0, TensorProto.STRING, (*shape[:-1], kept))
+
+
+def infer_split_strings(context: InferenceContext) -> None:
+    """StringSplit: at most maxsplit + 1 parts of each string; without `maxsplit` there is no bound."""
+    shape = sizes(context, 0)
+    if shape is None:
+        return
+    limit: onnx.AttributeProto | None = context.get_attribute("maxsplit")
+    parts = None if limit is None else f"max:{limit.i + 1}"
+    put(context, 0, TensorProto.STRING, (*shape, parts))
+    put(context, 1, TensorProto.INT64, shape)

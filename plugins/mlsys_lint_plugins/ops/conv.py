@@ -93,26 +93,29 @@ def qlinear_conv(node: NodeView) -> OpCost:
     )
 
 
-def conv_transpose(node: NodeView) -> OpCost:
+def conv_transpose(node: NodeView, bias: int = 2) -> OpCost:
     """Each input element meets Cout/g filters: N * Cin * prod(in) * Cout/g * prod(kernel) MACs.
 
-    W is [Cin, Cout/g, k...]. Batch = N * g, m = input pixels, k = Cin/g, n = Cout/g * prod(kernel).
     Overlapping results are accumulated (part of the MACs); what pads crop is computed all the same.
+    `bias` is the position of the bias.
     """
     x, w = node.input(0), node.input(1)
-    group = node.integer("group", 1)
-    contraction = Contraction(
+    return cost(
+        node,
+        kernel_class="conv_transpose",
+        contractions=(transposed_contraction(x, w, node.integer("group", 1)),),
+        vector_ops=per_output(node, bias),
+    )
+
+
+def transposed_contraction(x: TensorInfo, w: TensorInfo, group: int) -> Contraction:
+    """W is [Cin, Cout/g, k...]: batch = N * g, m = input pixels, k = Cin/g, n = Cout/g * prod(kernel)."""
+    return Contraction(
         batch=x.dims[0] * group,
         m=prod(x.dims[2:]),
         n=prod(w.dims[1:]),
         k=x.dims[1] // group,
         dtype=x.type_name,
-    )
-    return cost(
-        node,
-        kernel_class="conv_transpose",
-        contractions=(contraction,),
-        vector_ops=per_output(node, 2),
     )
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Final
 
 from onnx import TensorProto
 from onnx.shape_inference import InferenceContext
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
-from mlsys_lint_plugins.ops.inference import Infer, element_type, put, sizes
+from mlsys_lint_plugins.ops.inference import (
+    Infer,
+    broadcast,
+    element_type,
+    integer,
+    put,
+    sizes,
+)
 
 ONE_OPERATION: Final = (
     # one vector operation per output element: see the convention in README
@@ -23,6 +31,10 @@ TRANSCENDENTAL: Final = (
     # one transcendental per output element
     *("Exp", "Log", "Sqrt", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan"),
     *("Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Pow"),
+)
+_TO_BOOL: Final = (
+    *("Not", "IsInf", "IsNaN", "And", "Or", "Xor"),
+    *("Equal", "Less", "Greater", *WITH_EQUALITY),
 )
 VARIADIC: Final = ("Min", "Max", "Sum", "Mean")
 """n inputs take n - 1 operations per output element, a mean n."""
@@ -57,6 +69,13 @@ def cast(node: NodeView) -> OpCost:
         vector_ops=0 if same else node.output().numel,
         read=(0,),
     )
+
+
+def infer_cast(context: InferenceContext) -> None:
+    """Before opset 6 `to` is a type's name, which onnx's inference does not read."""
+    target, shape = context.get_attribute("to"), sizes(context, 0)
+    if shape is not None and target.s:
+        put(context, 0, TensorProto.DataType.Value(target.s.decode().upper()), shape)
 
 
 def bit_cast(node: NodeView) -> OpCost:
@@ -103,15 +122,37 @@ def infer_dropout(mask: int | None) -> Infer:
     return infer
 
 
+def infer_elementwise(result: int | None) -> Infer:
+    """The inputs' broadcast shape, of type `result` or the first input's.
+
+    Onnx infers nothing for some early versions. Before opset 7 `broadcast` stretches the second
+    operand to the first one's shape.
+    """
+
+    def infer(context: InferenceContext) -> None:
+        shapes = [sizes(context, position) for position in range(context.get_num_inputs())]
+        known = [shape for shape in shapes if shape is not None and None not in shape]
+        if not known or len(known) < len(shapes):
+            return
+        legacy = integer(context, "broadcast")
+        shape = known[0] if legacy else reduce(broadcast, known)
+        put(context, 0, result or element_type(context, 0), shape)
+
+    return infer
+
+
+def _infer_of(name: str) -> Infer | None:
+    if name == "Where":  # its type is the second input's, and onnx knows every version
+        return None
+    return infer_elementwise(TensorProto.BOOL if name in _TO_BOOL else None)
+
+
 _ESTIMATES: Final[dict[str, Callable[[NodeView], OpCost]]] = {
     **dict.fromkeys((*ONE_OPERATION, *WITH_EQUALITY), one_operation),
     **dict.fromkeys(TRANSCENDENTAL, transcendental),
     **dict.fromkeys(VARIADIC, variadic),
-    "Cast": cast,
-    "CastLike": cast,
-    "BitCast": bit_cast,
 }
-_SHAPE_INPUTS: Final = {"CastLike": (1,)}
+_CONVERSIONS: Final = {"Cast": cast, "CastLike": cast, "BitCast": bit_cast}
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     *(
@@ -120,9 +161,20 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
             op_type=name,
             since_version=1,
             estimate=estimate,
-            shape_inputs=_SHAPE_INPUTS.get(name, ()),
+            infer=_infer_of(name),
         )
         for name, estimate in _ESTIMATES.items()
+    ),
+    *(
+        OperatorSpec(
+            domain="",
+            op_type=name,
+            since_version=1,
+            estimate=estimate,
+            infer=infer_cast if name == "Cast" else None,
+            shape_inputs=(1,) if name == "CastLike" else (),
+        )
+        for name, estimate in _CONVERSIONS.items()
     ),
     *(
         OperatorSpec(

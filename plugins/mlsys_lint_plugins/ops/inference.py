@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 
 import onnx
 from onnx.shape_inference import InferenceContext
@@ -38,13 +39,18 @@ def integer(context: InferenceContext, name: str, default: int = 0) -> int:
 
 
 def put(
-    context: InferenceContext, position: int, elem_type: int, shape: Sequence[int | str | None]
+    context: InferenceContext,
+    position: int,
+    elem_type: int,
+    shape: Sequence[int | str | None] | None,
 ) -> None:
-    """Set an output's type; a text such as `max:8` says that the size depends on data."""
+    """Set an output's type; a text such as `max:8` says that the size depends on data.
+
+    Without a shape the rank stays unknown.
+    """
     if position < context.get_num_outputs():
-        context.set_output_type(
-            position, onnx.helper.make_tensor_type_proto(elem_type, list(shape))
-        )
+        sizes = None if shape is None else list(shape)
+        context.set_output_type(position, onnx.helper.make_tensor_type_proto(elem_type, sizes))
 
 
 def same_as(position: int) -> Infer:
@@ -66,20 +72,52 @@ def given(context: InferenceContext, position: int) -> bool:
     return kind is not None
 
 
-def integers(context: InferenceContext, position: int) -> list[int] | None:
+def numbers(context: InferenceContext, position: int) -> list[float] | None:
     """Elements of a constant input; None when they are not known."""
     if not given(context, position):
         return None
     tensor: onnx.TensorProto | None = context.get_input_data(position)  # likewise
     if tensor is None:
         return None
-    return [int(item) for item in onnx.numpy_helper.to_array(tensor).reshape(-1)]
+    return [item.item() for item in onnx.numpy_helper.to_array(tensor).reshape(-1)]
+
+
+def integers(context: InferenceContext, position: int) -> list[int] | None:
+    """Elements of a constant input, as integers; None when they are not known."""
+    found = numbers(context, position)
+    return None if found is None else [int(item) for item in found]
 
 
 def scalar_value(context: InferenceContext, position: int) -> int | None:
     """The only element of a constant input."""
     found = integers(context, position)
     return found[0] if found is not None and len(found) == 1 else None
+
+
+def infer_range(context: InferenceContext) -> None:
+    """ceil((limit - start) / delta) elements, at least none.
+
+    Onnx knows no 16-bit floats here, and refuses vectors of one element; runtimes take them, and
+    onnx's own body of AffineGrid hands them out.
+    """
+    parts = [numbers(context, position) for position in range(3)]
+    values = [part[0] for part in parts if part is not None and len(part) == 1]
+    count = None
+    if len(values) == 3 and values[2]:
+        count = max(0, ceil((values[1] - values[0]) / values[2]))
+    put(context, 0, element_type(context, 0), (count,))
+
+
+def infer_from_sizes(position: int) -> Infer:
+    """The first input's type; the sizes are the elements of an input, if it is given."""
+
+    def infer(context: InferenceContext) -> None:
+        if given(context, position):
+            rank = sizes(context, position)
+            unknown = [None] * rank[0] if rank and rank[0] is not None else None
+            put(context, 0, element_type(context, 0), integers(context, position) or unknown)
+
+    return infer
 
 
 def broadcast(left: Sizes, right: Sizes) -> Sizes:

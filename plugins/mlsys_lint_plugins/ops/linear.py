@@ -7,6 +7,7 @@ from typing import Final
 
 from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, TensorInfo, cost
 from mlsys_lint_plugins.ops.einsum import contraction_class, einsum
+from mlsys_lint_plugins.ops.first_versions import first_version
 
 __all__ = [
     "OPERATORS",
@@ -125,7 +126,7 @@ def gemm_vector_ops(node: NodeView, c: TensorInfo | None) -> int:
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     OperatorSpec(domain="", op_type="MatMul", since_version=1, estimate=matmul),
-    OperatorSpec(domain="", op_type="Gemm", since_version=1, estimate=gemm),
+    *first_version(OperatorSpec(domain="", op_type="Gemm", since_version=1, estimate=gemm), 6),
     OperatorSpec(domain="", op_type="Einsum", since_version=12, estimate=einsum),
     OperatorSpec(domain="", op_type="MatMulInteger", since_version=10, estimate=matmul_integer),
     OperatorSpec(domain="", op_type="QLinearMatMul", since_version=10, estimate=qlinear_matmul),

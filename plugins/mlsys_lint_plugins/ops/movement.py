@@ -1,13 +1,22 @@
-"""Data movement: views, copies, rearrangements, generators, resampling."""
+"""Data movement: views, copies, rearrangements, generators."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import prod
 from typing import Final
 
-from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, cost, view
+from mlsys_lint import NodeView, OpCost, OperatorSpec, TensorInfo, cost, view
 from mlsys_lint_plugins.ops.bounds import infer_compress, infer_slice, infer_unique
+from mlsys_lint_plugins.ops.first_versions import (
+    concat_changes,
+    first_version,
+    infer_reshape,
+    pad_changes,
+    split_changes,
+)
+from mlsys_lint_plugins.ops.inference import infer_range
 
 VIEWS: Final = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 
@@ -21,31 +30,86 @@ def moved(kernel_class: str) -> Callable[[NodeView], OpCost]:
     return estimate
 
 
+def reverse_sequence(node: NodeView) -> OpCost:
+    """Reads the data and a length for each sequence, writes the output."""
+    return cost(node, kernel_class="copy")
+
+
 def concat(node: NodeView) -> OpCost:
     """Reads every input, writes the output."""
     return cost(node, kernel_class="concat")
 
 
 def taken(kernel_class: str) -> Callable[[NodeView], OpCost]:
-    """Reads only the elements that appear in the output: Slice, Pad, CenterCropPad."""
+    """Reads as many elements as the output has, at most all of them."""
 
     def estimate(node: NodeView) -> OpCost:
-        data = node.input(0)
-        return _partly_read(node, kernel_class, min(node.output().nbytes, data.nbytes))
+        elements = min(node.output().numel, node.input(0).numel)
+        return partly_read(node, kernel_class, elements)
 
     return estimate
 
 
-def _partly_read(
-    node: NodeView, kernel_class: str, taken_bytes: int, *, vector_ops: int = 0
-) -> OpCost:
-    """A cost that reads some of the first input, and nothing else."""
+def sliced(node: NodeView) -> OpCost:
+    """Slice, CenterCropPad: on each axis as many entries are read as input and output share."""
+    shared = map(min, node.input(0).dims, node.output().dims)
+    return partly_read(node, "slice", prod(shared))
+
+
+def pad(node: NodeView) -> OpCost:
+    """Reads what negative pads leave of the data, whatever the mode, and writes all of the output."""
+    x = node.input(0)
+    kept = list(x.dims)
+    for axis, begin, end in _pads(node):
+        kept[axis] = max(0, kept[axis] + min(0, begin) + min(0, end))
+    return partly_read(node, "pad", prod(map(min, kept, node.output().dims)))
+
+
+def _pads(node: NodeView) -> Iterator[tuple[int, int, int]]:
+    """(axis, begin, end), as far as they are known: attributes before opset 11, then inputs."""
+    pads = _integers(node.optional_input(1)) or node.integers("pads", node.integers("paddings"))
+    half = len(pads) // 2
+    axes = _integers(node.optional_input(3)) or range(half)
+    return zip(axes, pads[:half], pads[half:], strict=False)
+
+
+def _integers(tensor: TensorInfo | None) -> tuple[int, ...]:
+    if tensor is None or tensor.value is None:
+        return ()
+    return tuple(map(int, tensor.value.reshape(-1)))
+
+
+def trilu(node: NodeView) -> OpCost:
+    """Reads the triangle that it keeps, writes that and zeros."""
+    x, offset = node.input(0), node.optional_input(1)
+    known = _integers(offset) if offset is not None else (0,)
+    if not known:
+        notes = ("data-dependent: k is not known, everything is kept",)
+        return cost(node, kernel_class="copy", read=(0,), assumptions=notes)
+    rows, columns = x.dims[-2:]
+    upper = bool(node.integer("upper", 1))
+    above = _triangle(rows, columns, known[0] + (not upper))
+    kept = above if upper else rows * columns - above
+    return partly_read(node, "copy", prod(x.dims[:-2]) * kept)
+
+
+def _triangle(rows: int, columns: int, offset: int) -> int:
+    """Pairs (i, j) of a matrix with j >= i + offset: full rows, then ever shorter ones."""
+    full = min(rows, max(0, 1 - offset))
+    last = min(rows, max(full, columns - offset))
+    return full * columns + (last - full) * (2 * (columns - offset) - full - last + 1) // 2
+
+
+def partly_read(node: NodeView, kernel_class: str, elements: int, *, vector_ops: int = 0) -> OpCost:
+    """A cost that reads some elements of the first input, and nothing else."""
+    data = node.input(0)
+    taken = replace(data, shape=(elements,)).nbytes
     return cost(
         node,
         kernel_class=kernel_class,
         vector_ops=vector_ops,
-        bytes_read=taken_bytes,
-        weight_bytes=taken_bytes if node.input(0).constant else 0,
+        bytes_read=taken,
+        weight_bytes=taken if data.constant else 0,
     )
 
 
@@ -117,89 +181,6 @@ def shape(node: NodeView) -> OpCost:
     return cost(node, kernel_class="fill", bytes_read=0)
 
 
-_TAPS: Final = {"nearest": 1, "linear": 2, "cubic": 4, "bilinear": 2, "bicubic": 4}
-"""Samples per interpolated axis."""
-
-
-def resize(node: NodeView) -> OpCost:
-    """Interpolation: s products and s - 1 sums per output element, s = product of taps by axis.
-
-    An axis that changes its size takes 2 taps (linear) or 4 (cubic), with `antialias` ceil(taps *
-    in / out) where it shrinks. Nearest copies. Weights depend on positions, not on channels, and are
-    not counted. What is read is at most the input, and at most the taps of every output element.
-    """
-    x, y = node.input(0), node.output()
-    taps = _TAPS.get(node.text("mode", "nearest"), 1)
-    smooth = bool(node.integer("antialias", 0)) and taps > 1
-    pairs = [(one, other) for one, other in zip(x.dims, y.dims, strict=True) if one != other]
-    samples = prod(_axis_taps(taps, *pair, smooth=smooth) for pair in pairs)
-    return _partly_read(
-        node,
-        "resize",
-        min(x.nbytes, y.nbytes * samples),
-        vector_ops=(2 * samples - 1) * y.numel if samples > 1 else 0,
-    )
-
-
-def _axis_taps(taps: int, before: int, after: int, *, smooth: bool) -> int:
-    shrinks = smooth and 0 < after < before
-    return -(-taps * before // after) if shrinks else taps
-
-
-def grid_sample(node: NodeView) -> OpCost:
-    """Interpolation at given positions: s products and s - 1 sums per output, s = taps^d.
-
-    Scaling a position to the image takes 2 d operations. Weights are not counted. The samples of
-    all positions are read, at most the input.
-    """
-    x, grid, y = node.input(0), node.input(1), node.output()
-    rank = grid.dims[-1]
-    samples = _TAPS.get(node.text("mode", "linear"), 2) ** rank
-    positions = prod(grid.dims[:-1])
-    interpolation = (2 * samples - 1) * y.numel if samples > 1 else 0
-    read = min(x.nbytes, samples * y.nbytes)
-    weights = (read if x.constant else 0) + (grid.nbytes if grid.constant else 0)
-    return cost(
-        node,
-        kernel_class="resize",
-        vector_ops=interpolation + 2 * rank * positions,
-        bytes_read=read + grid.nbytes,
-        weight_bytes=weights,
-    )
-
-
-def affine_grid(node: NodeView) -> OpCost:
-    """Every position [1, x, y(, z)] times theta [N, d, d + 1]: d (d + 1) MACs for each of N images.
-
-    Onnx's body extends two axes to three, which is not counted, nor are the positions themselves.
-    """
-    theta, grid = node.input(0), node.output()
-    images, coordinates, terms = theta.dims
-    return cost(
-        node,
-        kernel_class="gemm",
-        contractions=(
-            Contraction(
-                batch=images,
-                m=prod(grid.dims[1:-1]),
-                n=coordinates,
-                k=terms,
-                dtype=theta.type_name,
-            ),
-        ),
-        read=(0,),
-    )
-
-
-def col2im(node: NodeView) -> OpCost:
-    """Overlapping columns are added: one operation per element of the columns beyond the image's.
-
-    Columns that fall on padding are dropped and count all the same.
-    """
-    x, y = node.input(0), node.output()
-    return cost(node, kernel_class="copy", vector_ops=max(0, x.numel - y.numel), read=(0,))
-
-
 def _spec(
     name: str,
     estimate: Callable[[NodeView], OpCost],
@@ -211,7 +192,8 @@ def _spec(
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    _spec("Reshape", view, 1),
+    replace(_spec("Reshape", view), infer=infer_reshape),
+    replace(_spec("Reshape", view, 1), since_version=5),
     _spec("Flatten", view),
     _spec("Squeeze", view, 1),
     _spec("Unsqueeze", view, 1),
@@ -220,7 +202,14 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("ConstantOfShape", generated("fill"), 0),
     _spec("Shape", shape, 0),
     _spec("Size", shape, 0),
-    _spec("Range", stepped, 0, 1, 2),
+    OperatorSpec(
+        domain="",
+        op_type="Range",
+        since_version=11,
+        estimate=stepped,
+        shape_inputs=(0, 1, 2),
+        infer=infer_range,
+    ),
     _spec("EyeLike", generated("fill"), 0),
     *(_spec(name, generated("random"), 0) for name in ("RandomNormalLike", "RandomUniformLike")),
     *(_spec(name, generated("random")) for name in ("RandomNormal", "RandomUniform")),
@@ -229,19 +218,19 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("Transpose", moved("transpose")),
     _spec("DepthToSpace", moved("transpose")),
     _spec("SpaceToDepth", moved("transpose")),
-    _spec("ReverseSequence", moved("copy"), 1),
-    _spec("Concat", concat),
-    _spec("Split", moved("split"), 1),
+    _spec("ReverseSequence", reverse_sequence, 1),
+    *first_version(_spec("Concat", concat), 4, concat_changes),
+    *first_version(_spec("Split", moved("split"), 1), 2, split_changes),
     _spec("Expand", moved("expand"), 1),
     _spec("Tile", moved("expand"), 1),
-    _spec("Pad", taken("pad"), 1, 3),
-    _spec("Trilu", moved("copy"), 1),
-    _spec("CenterCropPad", taken("slice"), 1),
+    *first_version(_spec("Pad", pad, 1, 3), 2, pad_changes),
+    _spec("Trilu", trilu, 1),
+    _spec("CenterCropPad", sliced, 1),
     OperatorSpec(
         domain="",
         op_type="Slice",
         since_version=1,
-        estimate=taken("slice"),
+        estimate=sliced,
         shape_inputs=(1, 2, 3, 4),
         infer=infer_slice,
     ),
@@ -256,9 +245,4 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     OperatorSpec(
         domain="", op_type="Unique", since_version=11, estimate=unique, infer=infer_unique
     ),
-    _spec("Resize", resize, 1, 2, 3),
-    _spec("Upsample", resize, 1),
-    _spec("GridSample", grid_sample),
-    _spec("AffineGrid", affine_grid, 1),
-    _spec("Col2Im", col2im, 1, 2),
 )

@@ -143,11 +143,14 @@ def matmul_nbits(node: NodeView) -> OpCost | Declined:
     """A [.., K] times a K x N weight of `bits` bits in blocks along K: M * N * K MACs.
 
     The multiplication is done in A's type; unpacking a weight counts 2 operations (zero point,
-    scale), once per kernel.
+    scale), once per kernel. An empty weight stands for a projection that is left out: the output is
+    filled with the bias, or zeros.
     """
     a, k, n = node.input(0), node.integer("K", 0), node.integer("N", 0)
     if not k or not n:
         return Declined("K and N are required")
+    if node.input(1).numel == 0:
+        return cost(node, kernel_class="fill", read=(5,))
     contraction = Contraction(m=prod(a.dims[:-1]), n=n, k=k, dtype=a.type_name)
     return cost(
         node,
@@ -165,7 +168,7 @@ def nbits_elements(node: NodeView, position: int) -> int:
     """
     tensor, k, n = node.input(position), node.integer("K", 0), node.integer("N", 0)
     if position == 1:
-        return n * k
+        return n * k if tensor.numel else 0
     if position == 3 and tensor.dtype == "uint8":
         return n * -(-k // max(1, node.integer("block_size", 1)))
     return tensor.numel

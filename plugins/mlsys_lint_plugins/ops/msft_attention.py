@@ -19,7 +19,7 @@ from mlsys_lint_plugins.ops.inference import (
     total,
 )
 from mlsys_lint_plugins.ops.linear import shift_ops
-from mlsys_lint_plugins.ops.msft_multi_head import known_scalar
+from mlsys_lint_plugins.ops.msft_multi_head import FULL_CACHE, in_place, known_scalar
 
 _DOMAIN: Final = "com.microsoft"
 
@@ -42,6 +42,11 @@ def _has(node: NodeView, position: int) -> bool:
     return position >= 0 and node.optional_input(position) is not None
 
 
+def _used(node: NodeView, slots: _Slots) -> int | None:
+    """past_sequence_length, where it is known."""
+    return known_scalar(node.optional_input(slots.past_length)) if slots.past_length > 0 else None
+
+
 def _cached(node: NodeView, slots: _Slots) -> int:
     """Keys before the new ones: past is [2, B, N, P, D].
 
@@ -51,11 +56,25 @@ def _cached(node: NodeView, slots: _Slots) -> int:
     past = node.optional_input(slots.past)
     if past is None:
         return 0
-    capacity = past.dims[3]
+    capacity, used = past.dims[3], _used(node, slots)
     if not node.integer("past_present_share_buffer", 0):
         return capacity
-    known = known_scalar(node.optional_input(slots.past_length)) if slots.past_length > 0 else None
-    return max(0, capacity - node.input(0).dims[1]) if known is None else known
+    return max(0, capacity - node.input(0).dims[1]) if used is None else used
+
+
+def _shared(node: NodeView, slots: _Slots) -> bool:
+    return _has(node, slots.past) and bool(node.integer("past_present_share_buffer", 0))
+
+
+def _assumptions(node: NodeView, slots: _Slots) -> tuple[str, ...]:
+    return (FULL_CACHE,) if _shared(node, slots) and _used(node, slots) is None else ()
+
+
+def _stored(base: OpCost, node: NodeView, slots: _Slots, heads: Heads) -> OpCost:
+    """The cost, with what a shared buffer does not move taken off."""
+    if not _shared(node, slots):
+        return base
+    return in_place(base, node, ((slots.past, 1),), heads.past, heads.queries)
 
 
 def _heads(node: NodeView, slots: _Slots) -> Heads | Declined:
@@ -103,13 +122,15 @@ def attention(node: NodeView) -> OpCost | Declined:
         m=heads.batch * heads.queries, n=w.dims[1], k=x.dims[2], dtype=x.type_name
     )
     biased = projection.m * projection.n if _has(node, 2) else 0
-    return attention_cost(
+    base = attention_cost(
         node,
         heads,
         causal=bool(node.integer("unidirectional", 0)),
         before=(projection,),
         vector_ops=biased + _rotation(node, heads) + _score_ops(node, heads, 3, 5),
+        assumptions=_assumptions(node, _PLAIN),
     )
+    return _stored(base, node, _PLAIN, heads)
 
 
 def quantized_attention(node: NodeView) -> OpCost | Declined:
@@ -125,14 +146,16 @@ def quantized_attention(node: NodeView) -> OpCost | Declined:
         m=heads.batch * heads.queries, n=w.dims[1], k=x.dims[2], dtype=x.type_name
     )
     rescaled = 2 * projection.m * projection.n + shift_ops(node, (0, 6), (1, 7))
-    return attention_cost(
+    base = attention_cost(
         node,
         heads,
         causal=bool(node.integer("unidirectional", 0)),
         dtype=node.output().type_name,
         before=(projection,),
         vector_ops=rescaled + _rotation(node, heads) + _score_ops(node, heads, 5),
+        assumptions=_assumptions(node, _QUANTIZED),
     )
+    return _stored(base, node, _QUANTIZED, heads)
 
 
 def packed_attention(node: NodeView) -> OpCost | Declined:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from onnx.shape_inference import InferenceContext
@@ -15,12 +16,14 @@ from mlsys_lint_plugins.ops.inference import (
     given,
     integer,
     put,
+    scalar_value,
     sizes,
     total,
 )
 
 _DOMAIN: Final = "com.microsoft"
 _NO_HEADS: Final = Declined("num_heads is required")
+FULL_CACHE: Final = "data-dependent: the cache is full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +68,46 @@ def _new_keys(node: NodeView, count: int) -> tuple[int, int, int]:
 
 def _cached(node: NodeView, slots: _Slots, fresh: int) -> int:
     """Keys before the new ones; a shared buffer holds at most its capacity of past and new keys."""
-    past, used = node.optional_input(slots.past), node.optional_input(slots.past_length)
+    past = node.optional_input(slots.past)
     if past is None:
         return 0
-    if used is None:
+    if not _shares(node, slots):
         return past.dims[2]
-    known = known_scalar(used)
+    known = known_scalar(node.optional_input(slots.past_length))
     return max(0, past.dims[2] - fresh) if known is None else known
+
+
+def _shares(node: NodeView, slots: _Slots) -> bool:
+    """True where past and present are one buffer: MultiHeadAttention says so by past_sequence_length."""
+    given_length = node.optional_input(slots.past_length) is not None
+    return given_length or bool(node.integer("past_present_share_buffer", 0))
+
+
+def in_place(
+    base: OpCost, node: NodeView, caches: Sequence[tuple[int, int]], held: int, fresh: int
+) -> OpCost:
+    """The cost where caches (past, present) are one buffer each: what is held is read, what is new written.
+
+    The sequence is the last axis but one.
+    """
+    pasts = {
+        one.uid: one for at, _ in caches if (one := node.optional_input(at)) is not None
+    }.values()
+    unread = sum(_rows(one, one.dims[-2] - held) for one in pasts)
+    presents = [at for _, at in caches if at < len(node.outputs) and node.outputs[at] is not None]
+    unwritten = sum(_rows(node.output(at), node.output(at).dims[-2] - fresh) for at in presents)
+    return replace(
+        base,
+        bytes_read=base.bytes_read - unread,
+        bytes_written=base.bytes_written - unwritten,
+        aliases=tuple((past, present) for past, present in caches if present in presents),
+    )
+
+
+def _rows(cache: TensorInfo, rows: int) -> int:
+    """Bytes of that many rows of a sequence."""
+    length = cache.dims[-2]
+    return cache.nbytes * max(0, min(rows, length)) // length if length else 0
 
 
 def _projected(node: NodeView, slots: _Slots) -> OpCost | Declined:
@@ -95,22 +131,25 @@ def _projected(node: NodeView, slots: _Slots) -> OpCost | Declined:
         # Keys of another sequence (rank 4) come with their bias added.
         biased = sum(one.numel for one in parts if one is not None and one.rank != 4)
     masks = sum(node.optional_input(at) is not None for at in (slots.mask, slots.attention_bias))
-    shared = node.optional_input(slots.past_length) is not None and cached
+    shared = node.optional_input(slots.past) is not None and _shares(node, slots)
     unknown = shared and known_scalar(node.optional_input(slots.past_length)) is None
-    return attention_cost(
+    base = attention_cost(
         node,
         heads,
         causal=bool(node.integer("unidirectional", 0)),
         vector_ops=biased + heads.scores * (1 + masks),
-        assumptions=("data-dependent: the cache is full",) if unknown else (),
+        assumptions=(FULL_CACHE,) if unknown else (),
     )
+    caches = ((slots.past, 1), (slots.past + 1, 2))
+    return in_place(base, node, caches, cached, fresh) if shared else base
 
 
 def multi_head_attention(node: NodeView) -> OpCost | Declined:
     """com.microsoft.MultiHeadAttention: no projections; scores and weighted sum of attention_cost.
 
     Vector operations besides softmax: 1 per element of Q, K and V for a bias, 1 per score for the
-    scale and for each of a padding mask and an attention bias.
+    scale and for each of a padding mask and an attention bias. Where past and present share a
+    buffer, only what is held is read and only what is new is written.
     """
     return _projected(node, _MULTI_HEAD)
 
@@ -164,17 +203,24 @@ def _infer_projected(slots: _Slots) -> Infer:
         width = None if value_head is None else value_head * count
         put(context, 0, kind, (q[0], q[1], width))
         past = sizes(context, slots.past)
-        joined = keys if past is None else total(past[2], keys)
-        if past is not None and given(context, slots.past_length):
-            joined = past[2]
+        joined: _Size | str = keys if past is None else total(past[2], keys)
+        attended = joined
+        shares = given(context, slots.past_length) or integer(context, "past_present_share_buffer")
+        if past is not None and shares:
+            joined, used = past[2], scalar_value(context, slots.past_length)
+            attended = _at_most(past[2]) if used is None else total(used, keys)
         put(context, 1, kind, (q[0], count, joined, head))
         put(context, 2, kind, (q[0], count, joined, value_head))
-        put(context, 3, kind, (q[0], count, q[1], joined))
+        put(context, 3, kind, (q[0], count, q[1], attended))
 
     return infer
 
 
 _Size = int | None
+
+
+def _at_most(size: _Size) -> str | None:
+    return None if size is None else f"max:{size}"
 
 
 def _over(size: _Size, parts: int) -> _Size:

@@ -10,8 +10,15 @@ from onnx.shape_inference import InferenceContext
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.activation import ACTIVATIONS
-from mlsys_lint_plugins.ops.inference import Infer, element_type, put, same_as, sizes
-from mlsys_lint_plugins.ops.normalization import layer_norm_cost, rms_norm_cost
+from mlsys_lint_plugins.ops.inference import (
+    Infer,
+    element_type,
+    integer,
+    put,
+    same_as,
+    sizes,
+)
+from mlsys_lint_plugins.ops.normalization import layer_norm_cost, rms_norm, rms_norm_cost
 from mlsys_lint_plugins.ops.rows import with_rows
 
 _DOMAIN: Final = "com.microsoft"
@@ -29,11 +36,6 @@ def skip_rms_norm(node: NodeView) -> OpCost:
     return rms_norm_cost(node, node.input(0), extra=sums)
 
 
-def simplified_layer_norm(node: NodeView) -> OpCost:
-    """RMS normalization under the name that ONNX Runtime gives it, in the domain ai.onnx."""
-    return rms_norm_cost(node, node.input(0))
-
-
 def infer_skip_norm(context: InferenceContext) -> None:
     """The input's shape; mean and inverse deviation keep the rows; the sum has the input's shape."""
     shape = sizes(context, 0)
@@ -47,34 +49,35 @@ def infer_skip_norm(context: InferenceContext) -> None:
 
 
 def infer_simplified(context: InferenceContext) -> None:
-    """The input's shape, and a float for each row (the inverse root mean square)."""
-    infer = same_as(0)
-    infer(context)
+    """The input's shape in the scale's type, and for each row the inverse root mean square."""
     shape = sizes(context, 0)
-    if shape:
-        attribute = context.get_attribute("axis")
-        axis = (attribute.i if attribute is not None else -1) % len(shape)
-        rows = (*shape[:axis], *(1 for _ in shape[axis:]))
-        put(context, 1, TensorProto.FLOAT, rows)
+    if not shape:
+        return
+    put(context, 0, element_type(context, 1), shape)
+    axis = integer(context, "axis", -1) % len(shape)
+    rows = (*shape[:axis], *(1 for _ in shape[axis:]))
+    put(context, 1, integer(context, "stash_type", TensorProto.FLOAT), rows)
 
 
 def embed_layer_norm(node: NodeView) -> OpCost:
     """Sum of word, position and segment embeddings, then LayerNormalization.
 
     A row of each table is read per token; without position_ids one of positions 0 .. S - 1 serves
-    all sequences. The mask index is not counted.
+    all sequences. The mask index is the sum of a sequence's mask: S - 1 where there is one.
     """
     batch, length = node.input(0).dims
     segment = node.optional_input(4) if node.optional_input(1) is not None else None
     normed = layer_norm_cost(node, node.output(), extra=1 + (segment is not None), bias=True)
+    counts = len(node.outputs) > 1 and node.outputs[1] is not None and bool(node.optional_input(7))
     base = cost(
         node,
         kernel_class=normed.kernel_class,
-        vector_ops=normed.vector_ops,
+        vector_ops=normed.vector_ops + (batch * max(0, length - 1) if counts else 0),
         transcendentals=normed.transcendentals,
         read=(0, 1, 5, 6, 7, 8),
     )
-    positions = length if node.optional_input(8) is None else batch * length
+    given_positions = node.optional_input(8)
+    positions = length if given_positions is None else given_positions.numel
     tables = [(node.input(2), batch * length), (node.input(3), positions)]
     if segment is not None:
         tables.append((segment, batch * length))
@@ -129,7 +132,8 @@ def _spec(
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("SkipLayerNormalization", skip_layer_norm, infer_skip_norm),
     _spec("SkipSimplifiedLayerNormalization", skip_rms_norm, infer_skip_norm),
-    _spec("SimplifiedLayerNormalization", simplified_layer_norm, infer_simplified, domain=""),
+    # RMSNormalization under the name that ONNX Runtime gives it, in the domain ai.onnx.
+    _spec("SimplifiedLayerNormalization", rms_norm, infer_simplified, domain=""),
     _spec(
         "EmbedLayerNormalization",
         embed_layer_norm,

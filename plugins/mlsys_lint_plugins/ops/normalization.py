@@ -36,9 +36,17 @@ def rms_norm_cost(node: NodeView, data: TensorInfo, *, extra: int = 0) -> OpCost
     return cost(
         node,
         kernel_class="norm",
-        vector_ops=(4 + extra) * data.numel + rows,
+        vector_ops=rms_ops(data.numel, rows) + extra * data.numel,
         transcendentals=rows,
     )
+
+
+def rms_ops(elements: int, rows: int, *, scaled: bool = True) -> int:
+    """Operations of an RMS normalization of so many rows, whose roots count apart.
+
+    Per element square, mean, division and, if there is one, a scale; per row epsilon.
+    """
+    return (3 + scaled) * elements + rows
 
 
 def _row_size(node: NodeView, data: TensorInfo) -> int:
@@ -75,10 +83,10 @@ def batch_norm(node: NodeView) -> OpCost:
 
     Per channel epsilon (1) and a root. In training the statistics of the batch come on top: mean,
     square of the deviation and its mean (3 per element), two running averages (6 per channel).
-    Runtimes that fold the statistics into one scale and one shift do less.
+    Runtimes that fold the statistics into one scale and one shift do less. A scale has an element for
+    each channel; before opset 9 with spatial = 0 for each position, too, and so have the statistics.
     """
-    x = node.input(0)
-    channels = x.dims[1] if x.rank > 1 else 1
+    x, channels = node.input(0), node.input(1).numel
     per_element, per_channel = (7, 7) if _trains(node) else (4, 1)
     return cost(
         node,
@@ -113,11 +121,21 @@ def group_norm(node: NodeView) -> OpCost:
     Per group (N * num_groups) square of the mean, variance, epsilon (3) and a root. Conversions as
     LayerNormalization, from opset 21; those of scale and bias are not counted.
     """
+    extra = _conversions(node) if node.opset >= 21 else 0
+    return group_norm_cost(node, node.integer("num_groups", 1), extra=extra)
+
+
+def group_norm_cost(
+    node: NodeView, groups: int, *, extra: int = 0, transcendentals: int = 0
+) -> OpCost:
+    """GroupNormalization of input 0; `extra` and `transcendentals` come on top per element."""
     x = node.input(0)
-    groups = x.dims[0] * node.integer("num_groups", 1)
-    each = 7 + (_conversions(node) if node.opset >= 21 else 0)
+    rows = x.dims[0] * groups
     return cost(
-        node, kernel_class="norm", vector_ops=each * x.numel + 3 * groups, transcendentals=groups
+        node,
+        kernel_class="norm",
+        vector_ops=(7 + extra) * x.numel + 3 * rows,
+        transcendentals=rows + transcendentals * x.numel,
     )
 
 
@@ -166,14 +184,13 @@ def local_response(node: NodeView) -> OpCost:
 
 
 def infer_batch_norm(context: InferenceContext) -> None:
-    """Y like X; statistics, where they are outputs, one per channel (onnx leaves them open)."""
-    shape = sizes(context, 0)
-    if shape is None:
+    """Y like X; statistics, where they are outputs, like the mean (onnx leaves them open)."""
+    shape, statistics = sizes(context, 0), sizes(context, 3)
+    if shape is None or statistics is None:
         return
     put(context, 0, element_type(context, 0), shape)
-    channels = shape[1] if len(shape) > 1 else 1
     for position in range(1, 5):
-        put(context, position, element_type(context, 3), (channels,))
+        put(context, position, element_type(context, 3), statistics)
 
 
 _ESTIMATES: Final = {

@@ -8,6 +8,8 @@ from typing import Final
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.conv import interpolation_ops
+from mlsys_lint_plugins.ops.first_versions import first_version, power_changes
+from mlsys_lint_plugins.ops.inference import infer_from_sizes
 
 
 def _window(node: NodeView) -> int:
@@ -69,16 +71,17 @@ def max_unpool(node: NodeView) -> OpCost:
 
 
 def max_roi_pool(node: NodeView) -> OpCost:
-    """Every region's maxima: at most H * W elements for each region and channel.
+    """Every region's maxima: one comparison less than elements for each bin.
 
-    Each output takes one comparison less than elements; elements on the edge of two bins, which
-    both read, count once.
+    At most every region covers the map. Its p bins along an axis of n then hold at most n + p - 1
+    elements: what lies on the edge of two bins belongs to both.
     """
-    regions, outputs = node.input(1).dims[0], node.output().numel
+    (_, channels, *extents), (regions, _, *bins) = node.input(0).dims, node.output().dims
+    held = prod(extent + bin_ - 1 for extent, bin_ in zip(extents, bins, strict=True))
     return cost(
         node,
         kernel_class="pool",
-        vector_ops=max(0, regions * prod(node.input(0).dims[1:]) - outputs),
+        vector_ops=regions * channels * (held - prod(bins)),
         assumptions=("data-dependent: every region covers the whole feature map",),
     )
 
@@ -119,11 +122,18 @@ def _spec(
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("MaxPool", 1, max_pool),
     _spec("AveragePool", 1, average_pool),
-    _spec("LpPool", 1, lp_pool),
+    *first_version(_spec("LpPool", 1, lp_pool), 2, power_changes),
     _spec("GlobalMaxPool", 1, global_max_pool),
     _spec("GlobalAveragePool", 1, global_average_pool),
-    _spec("GlobalLpPool", 1, global_lp_pool),
-    _spec("MaxUnpool", 9, max_unpool, (1, 2)),
+    *first_version(_spec("GlobalLpPool", 1, global_lp_pool), 2, power_changes),
+    OperatorSpec(
+        domain="",
+        op_type="MaxUnpool",
+        since_version=9,
+        estimate=max_unpool,
+        shape_inputs=(1, 2),
+        infer=infer_from_sizes(2),
+    ),
     _spec("MaxRoiPool", 1, max_roi_pool),
     _spec("RoiAlign", 10, roi_align, (2,)),
 )

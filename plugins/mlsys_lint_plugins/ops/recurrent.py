@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from onnx.shape_inference import InferenceContext
+
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
 from mlsys_lint_plugins.ops.fused_activation import activation_counts
+from mlsys_lint_plugins.ops.inference import element_type, put, sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +152,30 @@ def _activations(node: NodeView, cell: Cell, directions: int) -> tuple[int, int]
     return ops, transcendentals
 
 
-OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(domain="", op_type=name, since_version=1, estimate=recurrent, shape_inputs=(4,))
-    for name in CELLS
+def infer_recurrent(context: InferenceContext) -> None:
+    """Y [T, D, B, H], Y_h and Y_c [D, B, H]; onnx infers nothing before opset 7."""
+    x, recurrence = sizes(context, 0), sizes(context, 2)
+    if x is None or recurrence is None or len(x) != 3 or len(recurrence) != 3:
+        return
+    last = (recurrence[0], x[1], recurrence[2])
+    put(context, 0, element_type(context, 0), (x[0], *last))
+    for position in (1, 2):
+        put(context, position, element_type(context, 0), last)
+
+
+def _spec(name: str) -> OperatorSpec:
+    return OperatorSpec(
+        domain="",
+        op_type=name,
+        since_version=1,
+        estimate=recurrent,
+        shape_inputs=(4,),
+        infer=infer_recurrent,
+    )
+
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    _spec("RNN"),
+    _spec("LSTM"),
+    _spec("GRU"),
 )

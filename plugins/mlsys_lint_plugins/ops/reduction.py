@@ -44,16 +44,23 @@ def reduction(node: NodeView) -> OpCost:
 
 
 def cumulative(node: NodeView) -> OpCost:
-    """N - 1 operations along an axis of n; along the longest one (at most) where it is not known."""
-    data = node.input(0)
-    inputs, dims = data.numel, data.dims
-    axis = node.optional_input(1)
-    longest = max(dims, default=0)
-    lines = inputs // longest if longest else 0
-    if axis is not None and axis.value is not None and dims:
+    """N - 1 operations along an axis of n; along the longest one (at most) where it is not known.
+
+    An exclusive sum takes as many: it begins with 0 (a product with 1) instead of the first element.
+    """
+    data, axis = node.input(0), node.input(1)
+    inputs, dims = data.numel, data.dims or (1,)
+    known = axis.value is not None or len(set(dims)) == 1
+    size = max(dims)
+    if axis.value is not None:
         size = dims[int(axis.value.reshape(-1)[0]) % len(dims)]
-        lines = inputs // size if size else 0
-    return cost(node, kernel_class="reduction", vector_ops=max(0, inputs - lines), read=(0,))
+    return cost(
+        node,
+        kernel_class="reduction",
+        vector_ops=inputs - inputs // size if size else 0,
+        read=(0,),
+        assumptions=() if known else ("data-dependent: along the longest axis",),
+    )
 
 
 def top_k(node: NodeView) -> OpCost:

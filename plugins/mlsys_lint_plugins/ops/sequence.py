@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from onnx import TensorProto, TypeProto
+from onnx.shape_inference import InferenceContext
+
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost, view
+from mlsys_lint_plugins.ops.inference import Infer, put
 
 _COPIES: Final = "a sequence shares the tensors that it had before"
 
@@ -24,7 +28,14 @@ def insert(node: NodeView) -> OpCost:
 
 def nothing(node: NodeView) -> OpCost:
     """An empty sequence, or one with a tensor less: nothing moves."""
-    return cost(node, kernel_class="copy", bytes_read=0, bytes_written=0, assumptions=(_COPIES,))
+    return cost(
+        node,
+        kernel_class="copy",
+        bytes_read=0,
+        bytes_written=0,
+        weight_bytes=0,
+        assumptions=(_COPIES,),
+    )
 
 
 def taken(node: NodeView) -> OpCost:
@@ -40,12 +51,36 @@ def split(node: NodeView) -> OpCost:
 
 def asked(node: NodeView) -> OpCost:
     """A number about the sequence or optional: its data is not read."""
-    return cost(node, kernel_class="fill", bytes_read=0)
+    return cost(node, kernel_class="fill", bytes_read=0, weight_bytes=0)
+
+
+def infer_has_element(context: InferenceContext) -> None:
+    """A boolean scalar, also for the sequences that a Loop carries in an optional's place."""
+    put(context, 0, TensorProto.BOOL, ())
+
+
+def infer_element(context: InferenceContext) -> None:
+    """What is in an optional; anything else is its own element."""
+    kind: TypeProto | None = context.get_input_type(0)
+    if kind is not None:
+        inner = kind.optional_type.elem_type if kind.HasField("optional_type") else kind
+        context.set_output_type(0, inner)
+
+
+_INFER: Final[dict[str, Infer]] = {
+    "OptionalHasElement": infer_has_element,
+    "OptionalGetElement": infer_element,
+}
 
 
 def _spec(name: str, estimate: Callable[[NodeView], OpCost], *shape_inputs: int) -> OperatorSpec:
     return OperatorSpec(
-        domain="", op_type=name, since_version=11, estimate=estimate, shape_inputs=shape_inputs
+        domain="",
+        op_type=name,
+        since_version=11,
+        estimate=estimate,
+        shape_inputs=shape_inputs,
+        infer=_INFER.get(name),
     )
 
 

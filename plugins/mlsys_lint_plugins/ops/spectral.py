@@ -65,7 +65,11 @@ def short_time_fourier(node: NodeView) -> OpCost:
 
 
 def mel_weights(node: NodeView) -> OpCost:
-    """At most 2 operations per weight (difference, division); per edge of a band 8 and a power."""
+    """Per edge of a band 8 operations and a power; per weight at most 2 (difference, division).
+
+    Weights outside of their band are 0 and take none; how wide the bands are depends on the rates
+    and frequencies that are given.
+    """
     weights = node.output()
     edges = weights.dims[1] + 2
     return cost(
@@ -74,6 +78,7 @@ def mel_weights(node: NodeView) -> OpCost:
         vector_ops=2 * weights.numel + 8 * edges,
         transcendentals=edges,
         bytes_read=0,
+        assumptions=("data-dependent, at most: every weight is in its band",),
     )
 
 
