@@ -26,6 +26,7 @@ class Growth:
         n: The size.
         outputs: Names of the outputs.
         stored: Constants, as in ONNX text: `int64[1] k = {{3}}` (braces doubled).
+        first: Calls that come before, such as the one that makes a sequence.
         fixed: Why no figure grows (a view; one number); empty where some does.
     """
 
@@ -35,6 +36,7 @@ class Growth:
     n: int = 4
     outputs: str = "y"
     stored: str = ""
+    first: str = ""
     fixed: str = ""
     opset: int = 23
     domains: Mapping[str, int] = field(default_factory=dict)
@@ -54,7 +56,8 @@ def measured(case: Growth, n: int) -> OpCost:
     """The cost of the case's operator at a size."""
     outputs = ", ".join(f"float[?] {name.strip()}" for name in case.outputs.split(",") if name)
     stored = f"<{case.stored}>" if case.stored else ""
-    text = f"g ({case.inputs}) => ({outputs}) {stored} {{{{ {case.outputs} = {case.call} }}}}"
+    calls = f"{case.first} {case.outputs} = {case.call}"
+    text = f"g ({case.inputs}) => ({outputs}) {stored} {{{{ {calls} }}}}"
     domains = "".join(f', "{domain}": {version}' for domain, version in case.domains.items())
     if domains:
         text = f'<ir_version: 10, opset_import: ["": {case.opset}{domains}]> {text}'

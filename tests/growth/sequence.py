@@ -55,6 +55,13 @@ CASES: Final = [
         fixed="one bool",
         figures={"vector_ops": (0, 0), "bytes_read": (0, 0), "bytes_written": (1, 1)},
     ),
+    # n rows of 3 and n rows of 2, side by side: 4 * 5 n bytes in, as many out
+    Growth(
+        call="ConcatFromSequence<axis=1>(s)",
+        inputs="float[{n},3] a, float[{n},2] b",
+        first="s = SequenceConstruct(a, b)",
+        figures={"bytes_read": (80, 160), "bytes_written": (80, 160)},
+    ),
     *(
         Growth(
             call=call,
