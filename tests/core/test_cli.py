@@ -9,6 +9,9 @@ import onnx
 import pytest
 
 from mlsys_lint.cli import run
+from mlsys_lint.cli.operators import operator_rows
+from mlsys_lint.measure import registered_operators
+from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.testing import model_from_text
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -124,6 +127,29 @@ def test_what_is_missing_is_status_1_while_any_is(capsys: pytest.CaptureFixture[
     missing = json.loads(capsys.readouterr().out)["operators"]
     assert status == (1 if missing else 0)
     assert all(one["status"] == "missing" for one in missing)
+
+
+def test_a_schema_without_formula_or_body_is_missing() -> None:
+    host = PluginHost(third_party=False)
+    new = [("com.microsoft", "Novel", 1), ("", "Relu", 99)]
+    missing = [one for one in operator_rows(host, new) if one["status"] == "missing"]
+    assert [(one["domain"], one["op_type"]) for one in missing] == [("com.microsoft", "Novel")]
+
+
+def test_every_operator_of_onnx_is_modelled() -> None:
+    rows = operator_rows(PluginHost(third_party=False))
+    assert [one for one in rows if one["status"] == "missing"] == []
+    assert {one["status"] for one in rows} == {"exact", "expanded", "unsupported"}
+    assert all(one["reason"] for one in rows if one["status"] == "unsupported")
+
+
+@pytest.mark.ort
+def test_every_operator_of_onnx_runtime_is_modelled() -> None:
+    pytest.importorskip("onnxruntime")
+    known = registered_operators()
+    assert ("com.microsoft", "FusedMatMul", 1) in known
+    rows = operator_rows(PluginHost(third_party=False), known)
+    assert [one for one in rows if one["status"] == "missing"] == []
 
 
 def test_every_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

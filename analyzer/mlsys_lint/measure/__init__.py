@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from mlsys_lint.measure.parent import measure
+from mlsys_lint.measure.schemas import registered_operators
 
-__all__ = ["measure"]
+__all__ = ["measure", "registered_operators"]

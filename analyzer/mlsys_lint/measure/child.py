@@ -44,6 +44,17 @@ def main() -> None:
 
 def _work(job: Job, send: Send) -> None:
     # Imported here: numpy starts its threads on import, after the limits are set.
+    from mlsys_lint.measure.runtime import load_runtime
+
+    if job["work"] == "schemas":
+        from mlsys_lint.measure.schemas import schema_names
+
+        send({"part": "schemas", "value": schema_names(load_runtime())})
+    else:
+        _measure(job, send)
+
+
+def _measure(job: Job, send: Send) -> None:
     from mlsys_lint.measure.activation import measure_peak
     from mlsys_lint.measure.arrays import make_arrays
     from mlsys_lint.measure.runtime import load_runtime

@@ -63,6 +63,7 @@ def measure(
     check_external_data(proto, path)
     plans = plan_inputs(proto, shapes, values)
     job = {
+        "work": "measure",
         "path": str(path.resolve()),
         "provider": provider,
         "threads": threads,
