@@ -134,12 +134,11 @@ def interval(
     if any(pair is None and name for pair, name in zip(pairs, node.input, strict=True)):
         return None
     known = [pair for pair in pairs if pair is not None]
-    with np.errstate(all="ignore"):
-        if node.op_type in _RULES:
-            found = _RULES[node.op_type](*known)
-            kind = known[-1][0].dtype if node.op_type not in _BOOLEAN else np.dtype(bool)
-            return None if found is None else [_as(found, kind)]
-        return _monotone(node, pairs, opset)
+    if node.op_type in _RULES:
+        found = _RULES[node.op_type](*known)
+        kind = known[-1][0].dtype if node.op_type not in _BOOLEAN else np.dtype(bool)
+        return None if found is None else [_as(found, kind)]
+    return _monotone(node, pairs, opset)
 
 
 _BOOLEAN: Final = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Xor")

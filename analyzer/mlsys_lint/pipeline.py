@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,13 +128,14 @@ def validate(
 
 def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysis:
     """Bind sizes, walk the graph, cost every node."""
-    graph = build(model, bindings, host.operators)
-    costs, problems = cost_nodes(graph, host)
-    parameters, by_node = find_parameters(graph, costs)
-    costs = tuple(
-        replace(one, parameters=by_node[one.node.index]) if one.node.index in by_node else one
-        for one in costs
-    )
+    with _nothing_collected():
+        graph = build(model, bindings, host.operators)
+        costs, problems = cost_nodes(graph, host)
+        parameters, by_node = find_parameters(graph, costs)
+        costs = tuple(
+            replace(one, parameters=by_node[one.node.index]) if one.node.index in by_node else one
+            for one in costs
+        )
     return Analysis(
         model=model,
         graph=graph,
@@ -140,6 +143,18 @@ def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysi
         parameters=tuple(parameters.values()),
         problems=problems,
     )
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Pause the cycle collector: records make no cycles, and all that is made here is kept."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> ModelReport:

@@ -242,14 +242,14 @@ def evaluate(
 ) -> list[Array | None]:
     """Output values of an ai.onnx node whose inputs are all known; None where not evaluated.
 
-    A value that can't be computed is no error here: it stays unknown.
+    A value that can't be computed is no error here: it stays unknown. Overflow and the like are no
+    error either: the walk turns numpy's warnings off as a whole.
     """
     nothing: list[Array | None] = [None] * len(node.output)
     if node.op_type in _RANDOM or node.domain not in ("", "ai.onnx"):
         return nothing
     try:
-        with np.errstate(all="ignore"):
-            results = _results(node, arrays, opset)
+        results = _results(node, arrays, opset)
     except Exception:  # noqa: BLE001  numpy and the evaluator may raise anything on odd models
         return nothing
     known = [_small(result) for result in results]

@@ -19,6 +19,8 @@ class ValueStore:
 
     def __init__(self) -> None:
         self.last_uid = 0
+        self.moving = False
+        """True as soon as some size depends on data."""
 
     def put(
         self,
@@ -34,6 +36,7 @@ class ValueStore:
     ) -> Value:
         """A new value in a scope."""
         self.last_uid += 1
+        self.moving = self.moving or alt is not None
         info = describe(
             name,
             main,

@@ -82,12 +82,12 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
-def view_of(at: Visiting, outcome: Outcome) -> NodeView:
-    """The record of a visited node."""
+def view_of(at: Visiting, outcome: Outcome, *, moving: bool) -> NodeView:
+    """The record of a visited node; `moving`: some size in the model depends on data."""
     call, place, notes = at.call, at.place, outcome.notes
     inputs = tuple([value.info if value is not None else None for value in at.inputs])
     outputs = tuple(outcome.outputs)
-    data_dependent = _depend_on_data(inputs) or _depend_on_data(outputs)
+    data_dependent = moving and (_depend_on_data(inputs) or _depend_on_data(outputs))
     if call.domain not in place.opsets:
         notes += (f"the model does not import {call.domain or 'ai.onnx'}: version 1 is assumed",)
     if data_dependent:
@@ -115,8 +115,7 @@ def view_of(at: Visiting, outcome: Outcome) -> NodeView:
 
 
 def _depend_on_data(tensors: tuple[TensorInfo | None, ...]) -> bool:
-    # a list: a generator takes twice as long, and this is asked of every node
-    return any([tensor.bounded for tensor in tensors if tensor is not None])  # noqa: C419
+    return any(tensor.bounded for tensor in tensors if tensor is not None)
 
 
 def _implicit(

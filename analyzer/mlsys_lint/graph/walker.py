@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
 import onnx
 
 from mlsys_lint.errors import ModelError, OptionError
@@ -39,7 +40,8 @@ def build(model: LoadedModel, bindings: Bindings, table: OperatorTable) -> Graph
         ModelError: the graph is damaged (cycle, dangling value, endless function calls).
         OptionError: a size or trip count names nothing in the model.
     """
-    return _Walker(model, bindings, table).run()
+    with np.errstate(all="ignore"):  # small values are computed: any of them may overflow
+        return _Walker(model, bindings, table).run()
 
 
 class _Walker:
@@ -166,7 +168,7 @@ class _Walker:
             inputs=[scope.find(name) if name else None for name in call.inputs],
         )
         outcome = self._contained(visiting) or self.plain.visit(visiting)
-        self.views[index] = view_of(visiting, outcome)
+        self.views[index] = view_of(visiting, outcome, moving=self.store.moving)
 
     def _operator(self, call: Call, place: Place) -> Operator:
         key = (call.domain, call.op_type, place.opsets.get(call.domain, 1))

@@ -71,9 +71,16 @@ class OpCost:
 
     def __post_init__(self) -> None:
         counts = (
-            *(self.vector_ops, self.transcendentals, self.bytes_read, self.bytes_written),
-            *(self.weight_bytes, self.workspace_bytes, self.macs_masked),
+            self.vector_ops,
+            self.transcendentals,
+            self.bytes_read,
+            self.bytes_written,
+            self.weight_bytes,
+            self.workspace_bytes,
+            self.macs_masked,
         )
+        if type(sum(counts)) is int and min(counts) >= 0:  # the usual case, by the shortest look
+            return
         for name, value in zip(_COUNTS, counts, strict=True):
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"OpCost.{name} must be a non-negative int, got {value!r}")
