@@ -24,7 +24,8 @@ def schemas_for(
     with suppress(defs.SchemaError):
         yield schema_of(node.domain, node.op_type, opset)
     if spec is not None and spec.infer is not None:
-        yield _schema_with(spec.infer, spec.since_version, node)
+        attributes = tuple([(one.name, one.type) for one in node.attribute])
+        yield _schema_with(spec, spec.infer, node.domain, node.op_type, attributes)
 
 
 @lru_cache(maxsize=4096)
@@ -44,10 +45,13 @@ def with_defaults(node: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto
     return copy
 
 
+@lru_cache(maxsize=4096)
 def _schema_with(
+    spec: OperatorSpec,
     function: Callable[[shape_inference.InferenceContext], None],
-    since_version: int,
-    node: onnx.NodeProto,
+    domain: str,
+    op_type: str,
+    attributes: tuple[tuple[str, int], ...],
 ) -> defs.OpSchema:
     """A schema that lets any inputs and the node's own attributes pass, with a plugin's `infer`."""
     schema = defs.OpSchema
@@ -57,24 +61,24 @@ def _schema_with(
         "min_arity": 0,
     }
     built = schema(
-        node.op_type,
-        node.domain or "ai.onnx.any",
-        since_version,
+        op_type,
+        domain or "ai.onnx.any",
+        spec.since_version,
         inputs=[schema.FormalParameter("inputs", "T", **variadic)],
         outputs=[schema.FormalParameter("outputs", "T", **variadic)],
         type_constraints=[("T", _any_type(), "any type")],
         attributes=[
-            schema.Attribute(one.name, _attribute_type(one), "", required=False)
-            for one in node.attribute
+            schema.Attribute(name, _attribute_type(kind), "", required=False)
+            for name, kind in attributes
         ],
     )
     built.set_type_and_shape_inference_function(function)
     return built
 
 
-def _attribute_type(attribute: onnx.AttributeProto) -> Any:
+def _attribute_type(kind: int) -> Any:
     make: Any = defs.OpSchema.AttrType  # typed without its constructor
-    return make(attribute.type)
+    return make(kind)
 
 
 @lru_cache(maxsize=1)

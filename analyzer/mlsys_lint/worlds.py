@@ -96,13 +96,7 @@ class World:
     @property
     def as_dense(self) -> Dense | None:
         """Element type and shape of a plain tensor whose sizes are known and do not depend on data."""
-        shape, number = self.shape, self.elem_type
-        if not self.is_dense or not number or shape is None:
-            return None
-        settled = self._type is None or all(
-            dim.HasField("dim_value") for dim in self._type.tensor_type.shape.dim
-        )
-        return (number, tuple([size or 0 for size in shape])) if settled else None
+        return dense_of(self._type) if self._dense is None else self._dense
 
     @property
     def is_small(self) -> bool:
@@ -179,6 +173,21 @@ class World:
         if self.tensor is None and self._array is not None:
             self.tensor = numpy_helper.from_array(self._array)
         return self.tensor
+
+
+def dense_of(kind: onnx.TypeProto | None) -> Dense | None:
+    """Element type and shape, where the type is that of a plain tensor with known sizes."""
+    if kind is None or not kind.HasField("tensor_type"):
+        return None
+    tensor = kind.tensor_type
+    number = tensor.elem_type
+    if not number or not tensor.HasField("shape"):
+        return None
+    dims = tensor.shape.dim
+    shape = tuple([dim.dim_value for dim in dims])
+    if shape and min(shape) < 1 and not all(dim.HasField("dim_value") for dim in dims):
+        return None
+    return None if shape and min(shape) < 0 else (number, shape)
 
 
 _RAW: Final = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}

@@ -12,7 +12,7 @@ import onnx
 from onnx import shape_inference
 
 from mlsys_lint.schemas import DEFAULTS_MATTER, schema_of, with_defaults
-from mlsys_lint.worlds import Dense, World
+from mlsys_lint.worlds import Dense, dense_of
 
 
 def model_types(
@@ -47,8 +47,7 @@ def model_types(
     for value in (*inferred.graph.value_info, *inferred.graph.output):
         key = value.type.SerializeToString()
         if key not in dense:
-            world = World(type=value.type)
-            dense[key] = world.as_dense
+            dense[key] = dense_of(value.type)
         if (one := dense[key]) is not None:
             found[value.name] = one
     return found
