@@ -43,7 +43,9 @@ def cost(
     Raises:
         UnknownSizeError: a size that is needed is not static; costing turns it into `declined`.
     """
-    if bytes_read is None or weight_bytes is None:
+    if bytes_read == 0:
+        weight_bytes = 0
+    elif bytes_read is None or weight_bytes is None:
         moved, constant = _traffic(node, read)
         bytes_read = moved if bytes_read is None else bytes_read
         weight_bytes = constant if weight_bytes is None else weight_bytes
@@ -73,17 +75,16 @@ def _traffic(node: NodeView, read: Sequence[int | TensorInfo | None] | None) -> 
     total = constant = 0
     seen = set()
     for tensor in chosen:
-        if tensor is not None and (key := id_of(tensor)) not in seen:
+        if tensor is None:
+            continue
+        # the value's number, or its name where values are not numbered
+        key: int | str = tensor.uid if tensor.uid >= 0 else tensor.name
+        if key not in seen:
             seen.add(key)
             size = tensor.nbytes
             total += size
             constant += size if tensor.constant else 0
     return total, constant
-
-
-def id_of(tensor: TensorInfo) -> tuple[int, str]:
-    """Identity of a value: its number, or its name where values are not numbered."""
-    return (tensor.uid, "" if tensor.uid >= 0 else tensor.name)
 
 
 def view(node: NodeView) -> OpCost:

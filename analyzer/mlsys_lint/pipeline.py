@@ -133,7 +133,7 @@ def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysi
         costs, problems = cost_nodes(graph, host)
         parameters, by_node = find_parameters(graph, costs)
         costs = tuple(
-            replace(one, parameters=by_node[one.node.index]) if one.node.index in by_node else one
+            one.with_parameters(by_node[one.node.index]) if one.node.index in by_node else one
             for one in costs
         )
     return Analysis(

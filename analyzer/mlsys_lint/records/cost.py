@@ -172,3 +172,15 @@ class NodeCost:
     plugin: str | None = None
     spec: OperatorSpec | None = None
     parameters: int = 0
+
+    def with_parameters(self, parameters: int) -> NodeCost:
+        """The same verdict on a node that is the first to read so many parameters."""
+        return NodeCost(
+            node=self.node,
+            status=self.status,
+            cost=self.cost,
+            reason=self.reason,
+            plugin=self.plugin,
+            spec=self.spec,
+            parameters=parameters,
+        )

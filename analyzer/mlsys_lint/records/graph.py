@@ -85,7 +85,10 @@ class TensorInfo:
     @property
     def nbytes(self) -> int:
         """Bytes of the dense tensor, sub-byte types packed; UnknownSizeError when unknown."""
-        return dtypes.stored_bytes(self.type_name, self.numel)
+        shape = self.shape
+        if shape is None or None in shape or self.dtype is None:
+            return dtypes.stored_bytes(self.type_name, self.numel)  # which says what is missing
+        return dtypes.stored_bytes(self.dtype, prod(cast("tuple[int, ...]", shape)))
 
 
 Attribute: TypeAlias = (
