@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 from mlsys_lint.errors import UnknownSizeError
@@ -64,16 +63,15 @@ def _cost_node(node: NodeView, host: PluginHost, problems: list[Problem]) -> Nod
 def _by_formula(
     node: NodeView, entry: Entry, formula: Estimate, problems: list[Problem]
 ) -> NodeCost:
-    verdict = partial(NodeCost, node=node, plugin=entry.plugin, spec=entry.spec)
     try:
         cost: object = formula(node)
     except UnknownSizeError as error:
-        return verdict(status=NodeStatus.DECLINED, reason=str(error))
+        return _without_cost(node, entry, NodeStatus.DECLINED, str(error))
     except Exception as error:  # noqa: BLE001  a plugin may raise anything
         fault = f"{type(error).__name__}: {error}"
     else:
         if isinstance(cost, Declined):
-            return verdict(status=NodeStatus.DECLINED, reason=cost.reason)
+            return _without_cost(node, entry, NodeStatus.DECLINED, cost.reason)
         if isinstance(cost, OpCost):
             if cost.assumptions and any(one.startswith(DATA_DEPENDENT) for one in cost.assumptions):
                 node = replace(node, upper_bound=True)
@@ -83,7 +81,11 @@ def _by_formula(
             )
         fault = f"estimate must return OpCost or Declined, got {type(cost).__name__}"
     problems.append(Problem(plugin=entry.plugin, stage="estimate", message=fault, node=node.index))
-    return verdict(status=NodeStatus.FAILED, reason=fault)
+    return _without_cost(node, entry, NodeStatus.FAILED, fault)
+
+
+def _without_cost(node: NodeView, entry: Entry, status: NodeStatus, reason: str) -> NodeCost:
+    return NodeCost(node=node, status=status, reason=reason, plugin=entry.plugin, spec=entry.spec)
 
 
 def _settle_branches(costs: Sequence[NodeCost]) -> list[NodeCost]:

@@ -102,14 +102,9 @@ class World:
     def is_small(self) -> bool:
         """True when the sizes are known and the elements few enough to be kept."""
         number, shape = self.elem_type, self.shape
-        if number is None or shape is None:
+        if number is None or shape is None or None in shape:
             return False
-        elements = 1
-        for size in shape:
-            if size is None:
-                return False
-            elements *= size
-        return elements <= value_limit(number)
+        return prod(size or 0 for size in shape) <= value_limit(number)
 
     @property
     def key(self) -> Hashable:
@@ -173,6 +168,11 @@ class World:
         if self.tensor is None and self._array is not None:
             self.tensor = numpy_helper.from_array(self._array)
         return self.tensor
+
+
+def is_small(dense: Dense | None) -> bool:
+    """True where a tensor's elements are few enough to be kept."""
+    return dense is not None and prod(dense[1]) <= value_limit(dense[0])
 
 
 def dense_of(kind: onnx.TypeProto | None) -> Dense | None:

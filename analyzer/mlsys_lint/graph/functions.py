@@ -37,6 +37,10 @@ class Functions:
     def __bool__(self) -> bool:
         return bool(self._by_key)
 
+    def has(self, domain: str, op_type: str) -> bool:
+        """True where some overload of the name is defined."""
+        return any(key[:2] == (domain, op_type) for key in self._by_key)
+
     def find(self, node: onnx.NodeProto) -> Body | None:
         """The body of a call; None when the node calls no function of the model."""
         key = (normal_domain(node.domain), node.op_type, node.overload)

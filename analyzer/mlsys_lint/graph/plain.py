@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Final
 
 import onnx
 
 from mlsys_lint.graph.calls import Call
+from mlsys_lint.graph.scopes import Scope
 from mlsys_lint.graph.sequences import refine
 from mlsys_lint.graph.store import ValueStore, declared_type
-from mlsys_lint.graph.visit import Outcome, Place, Visiting
-from mlsys_lint.inference import Inferred, Known, Memo, evaluate_outputs, infer
-from mlsys_lint.worlds import Dense, World, tensor_type
+from mlsys_lint.graph.visit import Operator, Outcome, Place, Visiting
+from mlsys_lint.inference import Inferred, Known, Memo, infer
+from mlsys_lint.records import NodeView, TensorInfo
+from mlsys_lint.worlds import Dense, World, is_small, tensor_type
 
 _NEVER_FOLDED: Final = frozenset(
     {
@@ -23,7 +24,6 @@ _NEVER_FOLDED: Final = frozenset(
     }
 )
 """Random results differ from run to run; runtimes keep QDQ pairs for their quantization rules."""
-_IS_SMALL: Final = attrgetter("is_small")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,14 +45,58 @@ class PlainNodes:
     failures: list[str] = field(default_factory=list)
     memo: Memo = field(default_factory=dict)
 
+    def quick(
+        self, call: Call, index: int, scope: Scope, place: Place, operator: Operator
+    ) -> NodeView | None:
+        """The record of a node whose outputs the whole-model inference knows: most of a network.
+
+        None where it saw other inputs, or where there may be elements to compute. One function
+        without detours, since all nodes pass through it.
+        """
+        inputs: list[TensorInfo | None] = []
+        constant, known = call.op_type not in _NEVER_FOLDED, bool(call.inputs)
+        values, types = scope.values, self.types
+        for name in call.inputs:
+            value = values.get(name) if name else None
+            if value is None:
+                if name:
+                    return None
+                inputs.append(None)
+                continue
+            if not value.as_whole:
+                return None
+            info = value.info
+            inputs.append(info)
+            constant = constant and info.constant
+            known = known and info.value is not None
+        constant = constant and bool(inputs)
+        denses = [types.get(name) for name in call.outputs]
+        if None in denses or (known and all(map(is_small, denses))):
+            return None
+        outputs = []
+        for name, dense in zip(call.outputs, denses, strict=True):
+            if dense is not None:
+                outputs.append(self.store.put_dense(scope, name, dense, call, constant=constant))
+        return NodeView(
+            index=index,
+            name=call.name,
+            domain=call.domain,
+            op_type=call.op_type,
+            opset=operator.opset,
+            since_version=operator.since_version,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            attributes=call.attributes,
+            scope=scope.path,
+            repeat=place.repeat,
+            owner=place.owner,
+            reachable=place.reachable,
+        )
+
     def visit(self, at: Visiting) -> Outcome:
-        """Outputs of a node without bodies: from the file, the whole-model inference, or its own."""
+        """Outputs of a node without bodies, by inference of its own where it stores none."""
         if at.call.op_type == "Constant" and at.call.domain == "":
             return Outcome(outputs=[self.store.put_constant(at)])
-        constant = _is_constant(at)
-        worlds = self._from_whole(at)
-        if worlds is not None:
-            return Outcome(outputs=self.store.put_dense(at, worlds, constant=constant))
         inferred = self._infer(at)
         if inferred.alt is None:
             mains = [value.main if value is not None else None for value in at.inputs]
@@ -64,32 +108,10 @@ class PlainNodes:
             at,
             inferred.main,
             inferred.alt,
-            constant=constant,
+            constant=_is_constant(at),
             as_whole=() if at.scope.path else self._agree(at.call, inferred),
         )
         return Outcome(outputs=outputs, notes=tuple(inferred.notes))
-
-    def _from_whole(self, at: Visiting) -> list[World] | None:
-        """Outputs by the whole-model inference; None where they are not what it saw."""
-        if at.scope.path:
-            return None
-        known = True
-        for value in at.inputs:
-            if value is not None:
-                if not value.as_whole:
-                    return None
-                known = known and value.main.is_known
-        worlds = []
-        for name in at.call.outputs:
-            dense = self.types.get(name)
-            if dense is None:
-                return None
-            worlds.append(World(dense=dense))
-        small = known and all(map(_IS_SMALL, worlds))
-        if small or at.call.op_type in ("Shape", "Size"):
-            mains = [value.main if value is not None else None for value in at.inputs]
-            evaluate_outputs(at.node, mains, worlds, at.operator.opset)
-        return worlds
 
     def _agree(self, call: Call, inferred: Inferred) -> Sequence[bool]:
         """Which outputs the whole-model inference knows as they are, or knows less of.

@@ -12,15 +12,38 @@ from mlsys_lint.records import TensorInfo
 from mlsys_lint.worlds import World
 
 
-@dataclass(slots=True)
 class Value:
-    """A value while the graph is walked: its record and its two worlds (see worlds.py)."""
+    """A value while the graph is walked: its record and its two worlds (see worlds.py).
 
-    info: TensorInfo
-    main: World
-    alt: World | None = None
-    as_whole: bool = False
-    """True where onnx's whole-model inference (model_types.py) says nothing else of the type."""
+    Args:
+        info: The record.
+        main: The world of maxima; None for a plain tensor, whose world is made when it is needed.
+        alt: The other world, None where it is the same.
+        as_whole: True where onnx's whole-model inference (model_types.py) says nothing else.
+    """
+
+    __slots__ = ("_main", "alt", "as_whole", "info")
+
+    def __init__(
+        self,
+        info: TensorInfo,
+        main: World | None,
+        alt: World | None = None,
+        *,
+        as_whole: bool = False,
+    ) -> None:
+        self.info = info
+        self._main = main
+        self.alt = alt
+        self.as_whole = as_whole
+
+    @property
+    def main(self) -> World:
+        """The world of maxima."""
+        if self._main is None:
+            number = dtypes.NUMBERS[self.info.type_name]
+            self._main = World(dense=(number, self.info.dims))
+        return self._main
 
 
 @dataclass(slots=True)

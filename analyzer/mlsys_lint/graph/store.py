@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 
 from mlsys_lint import dtypes
+from mlsys_lint.graph.calls import Call
 from mlsys_lint.graph.scopes import Scope, Value, describe
 from mlsys_lint.graph.visit import Visiting
 from mlsys_lint.records import TensorInfo
-from mlsys_lint.worlds import World, stored_world, tensor_type
+from mlsys_lint.worlds import Dense, World, stored_world, tensor_type
 
 
 class ValueStore:
@@ -46,7 +47,7 @@ class ValueStore:
             origin=origin,
             stored_elements=stored_elements,
         )
-        value = Value(info, main, alt, as_whole)
+        value = Value(info, main, alt, as_whole=as_whole)
         if name:
             scope.values[name] = value
         return value
@@ -54,8 +55,7 @@ class ValueStore:
     def put_initializers(self, graph: onnx.GraphProto, scope: Scope) -> None:
         """The tensors that a graph stores."""
         for tensor in graph.initializer:
-            name = tensor.name
-            self._put_dense(scope, name, stored_world(tensor), origin=f"{scope.path}/{name}")
+            self._put_stored(scope, tensor.name, stored_world(tensor))
         for sparse in graph.sparse_initializer:
             dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
             world = World(type=stored_world(dense).type)
@@ -99,33 +99,32 @@ class ValueStore:
         return outputs
 
     def put_dense(
-        self, at: Visiting, worlds: Sequence[World], *, constant: bool
-    ) -> list[TensorInfo | None]:
-        """Likewise, for plain tensors that onnx's whole-model inference knows: most nodes."""
-        outputs: list[TensorInfo | None] = []
-        for name, world in zip(at.call.outputs, worlds, strict=True):
-            origin = _origin(at, name) if constant else None
-            outputs.append(self._put_dense(at.scope, name, world, origin, constant=constant))
-        return outputs
-
-    def _put_dense(
-        self,
-        scope: Scope,
-        name: str,
-        world: World,
-        origin: str | None,
-        *,
-        constant: bool = True,
+        self, scope: Scope, name: str, dense: Dense, call: Call, *, constant: bool
     ) -> TensorInfo:
-        """`put` for a plain tensor that onnx's whole-model inference knows as well."""
+        """`put` for an output that onnx's whole-model inference knows: most values of a network."""
+        self.last_uid += 1
+        filled = constant and call.op_type == "ConstantOfShape"
+        info = TensorInfo(
+            name=name,
+            dtype=dtypes.name_of(dense[0]),
+            shape=dense[1],
+            uid=self.last_uid,
+            constant=constant,
+            origin=f"{scope.path}/{name}" if filled else None,
+        )
+        scope.values[name] = Value(info, None, as_whole=True)
+        return info
+
+    def _put_stored(self, scope: Scope, name: str, world: World) -> TensorInfo:
+        """`put` for a plain tensor that the file stores."""
         self.last_uid += 1
         info = TensorInfo(
             name=name,
             dtype=dtypes.name_of(world.elem_type or 0),
             shape=world.shape,
             uid=self.last_uid,
-            constant=constant,
-            origin=origin,
+            constant=True,
+            origin=f"{scope.path}/{name}",
             value=world.array if world.is_known else None,
         )
         if name:
@@ -137,7 +136,7 @@ class ValueStore:
         world, stored = _constant_world(at.node)
         name = at.call.outputs[0] if at.call.outputs else ""
         if stored is None and world.is_settled:
-            return self._put_dense(at.scope, name, world, f"{at.scope.path}/{name}")
+            return self._put_stored(at.scope, name, world)
         value = self.put(
             at.scope,
             name,

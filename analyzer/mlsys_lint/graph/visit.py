@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import onnx
 
@@ -37,6 +38,10 @@ def path_of(at: Visiting, name: str) -> str:
     return f"{at.scope.path}/{at.index}.{name}".lstrip("/")
 
 
+_ANSWERED: Final = frozenset({"Constant", "Shape", "Size"})
+"""Operators whose result the walk knows without looking at elements."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
     """What is the same for all nodes of one operator at one opset."""
@@ -44,17 +49,29 @@ class Operator:
     opset: int
     spec: OperatorSpec | None
     since_version: int | None
+    is_plain: bool
+    """It has an entry, no body of the model's own, and outputs that are computed from inputs."""
 
 
-def operator_of(domain: str, op_type: str, opset: int, table: OperatorTable) -> Operator:
-    """The operator's entry, and the version of its schema (or of the plugin's formula)."""
+def operator_of(
+    domain: str, op_type: str, opset: int, table: OperatorTable, *, plain: bool
+) -> Operator:
+    """The operator's entry, and the version of its schema (or of the plugin's formula).
+
+    `plain`: the domain is imported, and no function of the model has the name.
+    """
     entry = table.find(domain, op_type, opset)
     spec = entry.spec if entry is not None else None
     try:
         since_version: int | None = schema_of(domain, op_type, opset).since_version
     except onnx.defs.SchemaError:
         since_version = spec.since_version if spec is not None else None
-    return Operator(opset=opset, spec=spec, since_version=since_version)
+    return Operator(
+        opset=opset,
+        spec=spec,
+        since_version=since_version,
+        is_plain=plain and spec is not None and (domain != "" or op_type not in _ANSWERED),
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -158,13 +158,19 @@ class _Walker:
 
     def _visit(self, call: Call, index: int, scope: Scope, place: Place) -> None:
         self.visits.append(index)
+        operator = self._operator(call, place)
+        if operator.is_plain and not scope.path:
+            view = self.plain.quick(call, index, scope, place, operator)
+            if view is not None:
+                self.views[index] = view
+                return
         visiting = Visiting(
             node=call.node,
             call=call,
             index=index,
             scope=scope,
             place=place,
-            operator=self._operator(call, place),
+            operator=operator,
             inputs=[scope.find(name) if name else None for name in call.inputs],
         )
         outcome = self._contained(visiting) or self.plain.visit(visiting)
@@ -174,7 +180,9 @@ class _Walker:
         key = (call.domain, call.op_type, place.opsets.get(call.domain, 1))
         found = self.operators.get(key)
         if found is None:
-            found = self.operators[key] = operator_of(*key, self.table)
+            plain = call.domain in place.opsets and not self.functions.has(key[0], key[1])
+            found = operator_of(*key, self.table, plain=plain)
+            self.operators[key] = found
         return found
 
     def _contained(self, at: Visiting) -> Outcome | None:
