@@ -29,6 +29,7 @@ _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 """Operators that never give more elements than they take, whatever their output's extent."""
 
 
+_MOST_REMEMBERED: Final = 8192
 _FAILED: Final = "type inference failed"
 Memo: TypeAlias = dict[tuple[Hashable, ...], tuple[Dense, ...]]
 """Output types of the nodes that were met, by all that they depend on."""
@@ -121,6 +122,8 @@ def _infer_world(
     outputs, notes = _by_schemas(node, inputs, known)
     dense = [one.as_dense for one in outputs if one.is_static]
     if not notes and len(dense) == len(outputs) and None not in dense:
+        if len(memo) > _MOST_REMEMBERED:
+            memo.clear()
         memo[key] = cast("tuple[Dense, ...]", tuple(dense))
     evaluate_outputs(node, inputs, outputs, opset)
     return outputs, notes

@@ -151,10 +151,10 @@ def _check_texts(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def _value_names(graph: onnx.GraphProto) -> Iterator[str]:
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        yield value.name
-        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
-    yield from (tensor.name for tensor in graph.initializer)
+    yield from [value.name for value in (*graph.input, *graph.output, *graph.value_info)]
+    yield from [tensor.name for tensor in graph.initializer]
+    for value in graph.input:
+        yield from [dim.dim_param for dim in value.type.tensor_type.shape.dim]
 
 
 def _opsets(proto: onnx.ModelProto, path: Path) -> dict[str, int]:

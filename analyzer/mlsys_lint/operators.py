@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlsys_lint.errors import PluginError
 from mlsys_lint.records import (
@@ -114,6 +115,8 @@ class OperatorTable:
     _entries: dict[tuple[str, str], dict[int, Entry]] = field(default_factory=dict)
     _found: dict[tuple[str, str, int], Entry | None] = field(default_factory=dict)
     """Answers of `find`, which is asked twice for every node."""
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """Output types that inference found with these entries (inference.py)."""
 
     def merge(self, specs: Iterable[OperatorSpec], plugin: str) -> None:
         """Add all of a plugin's specs, or none of them.
@@ -128,6 +131,7 @@ class OperatorTable:
                 raise PluginError(f"{describe(spec)} is registered twice by {plugin!r}")
             accepted[key] = Entry(spec=spec, plugin=plugin)
         self._found.clear()
+        self.memo.clear()
         for (domain, op_type, since), entry in accepted.items():
             self._entries.setdefault((domain, op_type), {})[since] = entry
 

@@ -29,32 +29,69 @@ def find_parameters(
     A constant counts when some operator reads it as data: not as a shape, axis or index, and not
     to compute one (an addend of shape arithmetic is none). Scalars (rank 0) are none.
     """
-    data = _data_values(graph, costs)
+    data, logical = _data_values(graph, costs), _logical_elements(graph, costs)
     found: dict[str, Parameter] = {}
     by_node: dict[int, int] = {}
     for index in graph.visits:
         reader = costs[index]
-        for position, tensor in enumerate(reader.node.inputs):
+        for tensor in reader.node.inputs:
             if tensor is None or tensor.origin is None or tensor.uid not in data:
                 continue
-            if tensor.origin not in found and (one := _parameter(tensor, reader, position)):
+            if tensor.origin not in found and (one := _parameter(tensor, logical)):
                 found[tensor.origin] = one
                 by_node[index] = by_node.get(index, 0) + one.elements
     return found, by_node
 
 
-def _parameter(tensor: TensorInfo, reader: NodeCost, position: int) -> Parameter | None:
+def _logical_elements(graph: Graph, costs: Sequence[NodeCost]) -> dict[str, int]:
+    """Weights in packed tensors, by origin: as the reader that unpacks them says.
+
+    It need not be the first that reads them, and may see them through views: a table that serves an
+    embedding and a projection is reshaped for one of the two.
+    """
+    found: dict[str, int] = {}
+    stored: dict[int, str] = {}
+    packs = {one.spec.elements for one in costs if one.spec is not None}
+    for index in graph.visits if packs != {None} else ():
+        one = costs[index]
+        for position, tensor in enumerate(one.node.inputs):
+            if tensor is None or (origin := tensor.origin or stored.get(tensor.uid)) is None:
+                continue
+            stored[tensor.uid] = origin
+            if origin not in found and (count := _unpacked(one, tensor, position)) is not None:
+                found[origin] = count
+        for source, result in one.cost.aliases if one.cost is not None else ():
+            tensor, seen = one.node.optional_input(source), one.node.outputs[result]
+            if tensor is not None and seen is not None and tensor.uid in stored:
+                stored[seen.uid] = stored[tensor.uid]
+    return found
+
+
+def _unpacked(one: NodeCost, tensor: TensorInfo, position: int) -> int | None:
+    """Weights that a reader finds in a tensor, None where it takes the elements as they are."""
+    if one.spec is None or one.spec.elements is None:
+        return None
+    try:
+        count = one.spec.elements(one.node, position)
+        stored = tensor.numel
+    except UnknownSizeError:
+        return None
+    return None if count == stored else count
+
+
+def _parameter(tensor: TensorInfo, logical: Mapping[str, int]) -> Parameter | None:
     try:
         elements, dtype = tensor.numel, tensor.type_name
         if not tensor.dims:
             return None
         stored = elements if tensor.stored_elements is None else tensor.stored_elements
         nbytes = dtypes.stored_bytes(dtype, stored)
-        if reader.spec is not None and reader.spec.elements is not None:
-            stored = reader.spec.elements(reader.node, position)
     except UnknownSizeError:
         return None
-    return Parameter(origin=tensor.origin or "", dtype=dtype, elements=stored, nbytes=nbytes)
+    origin = tensor.origin or ""
+    return Parameter(
+        origin=origin, dtype=dtype, elements=logical.get(origin, stored), nbytes=nbytes
+    )
 
 
 def _data_values(graph: Graph, costs: Sequence[NodeCost]) -> set[int]:

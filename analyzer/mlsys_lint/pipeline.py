@@ -147,13 +147,20 @@ def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysi
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Pause the cycle collector: records make no cycles, and all that is made here is kept."""
+    """Pause the cycle collector: records make no cycles, and all that is made here is kept.
+
+    What was made goes to the oldest generation at once, unless the caller has frozen objects that
+    this would thaw: the next collection of young objects need not look at it.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

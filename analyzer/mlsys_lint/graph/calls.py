@@ -45,25 +45,23 @@ def calls_of(nodes: Iterable[onnx.NodeProto], place: str) -> list[Call]:
         raise ModelError(message) from error
 
 
+_NO_ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType({})
+
+
 def _call(node: onnx.NodeProto) -> Call:
     name, op_type, domain = node.name, node.op_type, node.domain
     inputs, outputs = list(node.input), list(node.output)
     attributes: dict[str, Attribute] = {}
     has_bodies = False
-    for one in node.attribute:
+    for one in node.attribute if op_type != "Constant" else ():  # whose value is its output's
         convert = _CONVERSIONS.get(one.type)
-        if op_type == "Constant":
-            continue  # the value becomes the output's
         if convert is not None:
             attributes[one.name] = convert(one)
         elif one.HasField("g") or one.graphs:
             has_bodies = True
     "".join([name, op_type, domain, *inputs, *outputs, *attributes])  # refuses bytes
-    return Call(
-        *(node, name, op_type, normal_domain(domain), inputs, outputs),
-        MappingProxyType(attributes),
-        has_bodies,
-    )
+    proxy = MappingProxyType(attributes) if attributes else _NO_ATTRIBUTES
+    return Call(node, name, op_type, normal_domain(domain), inputs, outputs, proxy, has_bodies)
 
 
 @lru_cache(maxsize=256)

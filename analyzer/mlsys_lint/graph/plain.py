@@ -35,6 +35,7 @@ class PlainNodes:
         types: The whole-model inference (model_types.py).
         extents: Sizes, by (value, axis), that the user gave for data-dependent extents.
         symbols: Sizes of the named dimensions.
+        memo: Types that were inferred with the same operator table.
         failures: Contradictions that onnx's inference found in nodes that run, or may run.
     """
 
@@ -42,8 +43,8 @@ class PlainNodes:
     types: Mapping[str, Dense]
     extents: Mapping[tuple[str, int], int]
     symbols: Mapping[str, int]
+    memo: Memo
     failures: list[str] = field(default_factory=list)
-    memo: Memo = field(default_factory=dict)
 
     def quick(
         self, call: Call, index: int, scope: Scope, place: Place, operator: Operator

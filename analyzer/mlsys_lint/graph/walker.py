@@ -29,6 +29,8 @@ from mlsys_lint.shapes import Bindings, bind
 from mlsys_lint.worlds import World, settle_maxima
 
 _CONTROL_FLOW: Final = {"If": visit_if, "Loop": visit_loop, "Scan": visit_scan}
+_DONE: Final = Call(onnx.NodeProto(), "", "", "", [], [], {}, has_bodies=False)
+"""Stands for a call that was visited: its texts make room for the records."""
 _DEEPEST: Final = 64
 """Nesting of bodies beyond which a file is taken for damaged."""
 
@@ -64,6 +66,7 @@ class _Walker:
             types=model_types(model.proto, self.bound.types, model.opsets.get("", 1)),
             extents=_extents(bindings.dims),
             symbols=self.bound.symbols,
+            memo=table.memo,
         )
         self._index = len(model.proto.graph.node)
 
@@ -117,7 +120,8 @@ class _Walker:
         order = topological_order(calls, scope.names(), where)
         first = 0 if not scope.path else self._reserve(len(calls))
         for position in order:
-            self._visit(calls[position], first + position, scope, place)
+            call, calls[position] = calls[position], _DONE
+            self._visit(call, first + position, scope, place)
         results = [scope.find(name) for name in outputs]
         missing = [name for name, value in zip(outputs, results, strict=True) if value is None]
         if missing and not scope.path:
