@@ -144,15 +144,14 @@ def _check_texts(proto: onnx.ModelProto, path: Path) -> None:
     functions = [text for one in proto.functions for text in (one.name, one.domain, one.overload)]
     try:  # joining refuses bytes; texts of nodes are looked at where they are read, on the walk
         "".join([one.domain for one in proto.opset_import] + functions)
-        "".join(_value_names(proto.graph))
+        "".join(_symbols(proto.graph))
     except TypeError as error:
         message = f"{path}: a name in it is not UTF-8; the file is damaged"
         raise ModelError(message) from error
 
 
-def _value_names(graph: onnx.GraphProto) -> Iterator[str]:
-    yield from [value.name for value in (*graph.input, *graph.output, *graph.value_info)]
-    yield from [tensor.name for tensor in graph.initializer]
+def _symbols(graph: onnx.GraphProto) -> Iterator[str]:
+    """Names of sizes; those of values are looked at on the walk."""
     for value in graph.input:
         yield from [dim.dim_param for dim in value.type.tensor_type.shape.dim]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlsys_lint import dtypes
 from mlsys_lint.errors import UnknownSizeError
 from mlsys_lint.graph import Graph
 from mlsys_lint.records import NodeCost, TensorInfo
+from mlsys_lint.records.frozen import record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Parameter:
     """A stored tensor that feeds data; `elements` are logical weights, `nbytes` as stored."""
 

@@ -42,6 +42,7 @@ class World:
         type: As onnx states it.
         tensor: The stored elements.
         dense: (element type number, shape) of a tensor whose `type` is built when it is asked for.
+        array: The elements.
     """
 
     __slots__ = ("_array", "_dense", "_shape", "_type", "elements", "tensor")
@@ -52,6 +53,7 @@ class World:
         type: onnx.TypeProto | None = None,  # noqa: A002  the field's name in ONNX
         tensor: onnx.TensorProto | None = None,
         dense: Dense | None = None,
+        array: Array | None = None,
     ) -> None:
         self.tensor = tensor
         self.elements: tuple[World, ...] | None = None
@@ -59,7 +61,7 @@ class World:
         self._type = type
         self._dense = dense
         self._shape: Shape | None = None if dense is None else dense[1]
-        self._array: Array | None = None
+        self._array = array
 
     @property
     def type(self) -> onnx.TypeProto | None:
@@ -205,9 +207,19 @@ def _array_of(tensor: onnx.TensorProto) -> Array:
 def stored_world(tensor: onnx.TensorProto) -> World:
     """World of a stored tensor; elements are kept where shape arithmetic may need them."""
     number, shape = tensor.data_type, tuple(tensor.dims)
-    small = prod(shape) <= value_limit(number)
-    kept = small and tensor.data_location != onnx.TensorProto.EXTERNAL
-    return World(dense=(number, shape), tensor=tensor if kept else None)
+    return World(dense=(number, shape), array=stored_elements(tensor, number, shape))
+
+
+def stored_elements(tensor: onnx.TensorProto, number: int, shape: tuple[int, ...]) -> Array | None:
+    """The elements of a stored tensor, where they are few and in the file itself."""
+    if prod(shape) > value_limit(number):
+        return None
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    try:
+        return _array_of(tensor)
+    except Exception:  # noqa: BLE001  odd tensors: their elements stay unknown
+        return None
 
 
 @lru_cache(maxsize=64)

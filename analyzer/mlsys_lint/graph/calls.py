@@ -59,7 +59,7 @@ def _call(node: onnx.NodeProto) -> Call:
             attributes[one.name] = convert(one)
         elif one.HasField("g") or one.graphs:
             has_bodies = True
-    "".join([name, op_type, domain, *inputs, *outputs, *attributes])  # refuses bytes
+    "".join([name, op_type, domain, *attributes])  # refuses bytes; the walk looks at values' names
     proxy = MappingProxyType(attributes) if attributes else _NO_ATTRIBUTES
     return Call(node, name, op_type, normal_domain(domain), inputs, outputs, proxy, has_bodies)
 

@@ -17,7 +17,8 @@ class Value:
 
     Args:
         info: The record.
-        main: The world of maxima; None for a plain tensor, whose world is made when it is needed.
+        main: The world of maxima; None for a plain tensor of which the record says all: its world
+            is made when it is needed.
         alt: The other world, None where it is the same.
         as_whole: True where onnx's whole-model inference (model_types.py) says nothing else.
     """
@@ -41,8 +42,8 @@ class Value:
     def main(self) -> World:
         """The world of maxima."""
         if self._main is None:
-            number = dtypes.NUMBERS[self.info.type_name]
-            self._main = World(dense=(number, self.info.dims))
+            info = self.info
+            self._main = World(dense=(dtypes.NUMBERS[info.type_name], info.dims), array=info.value)
         return self._main
 
 

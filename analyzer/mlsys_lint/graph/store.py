@@ -12,7 +12,7 @@ from mlsys_lint.graph.calls import Call
 from mlsys_lint.graph.scopes import Scope, Value, describe
 from mlsys_lint.graph.visit import Visiting
 from mlsys_lint.records import TensorInfo
-from mlsys_lint.worlds import Dense, World, stored_world, tensor_type
+from mlsys_lint.worlds import Dense, World, stored_elements, stored_world, tensor_type
 
 
 class ValueStore:
@@ -55,7 +55,7 @@ class ValueStore:
     def put_initializers(self, graph: onnx.GraphProto, scope: Scope) -> None:
         """The tensors that a graph stores."""
         for tensor in graph.initializer:
-            self._put_stored(scope, tensor.name, stored_world(tensor))
+            self._put_stored(scope, tensor.name, tensor)
         for sparse in graph.sparse_initializer:
             dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)
             world = World(type=stored_world(dense).type)
@@ -115,28 +115,31 @@ class ValueStore:
         scope.values[name] = Value(info, None, as_whole=True)
         return info
 
-    def _put_stored(self, scope: Scope, name: str, world: World) -> TensorInfo:
+    def _put_stored(self, scope: Scope, name: str, tensor: onnx.TensorProto) -> TensorInfo:
         """`put` for a plain tensor that the file stores."""
         self.last_uid += 1
+        number, shape = tensor.data_type, tuple(tensor.dims)
         info = TensorInfo(
             name=name,
-            dtype=dtypes.name_of(world.elem_type or 0),
-            shape=world.shape,
+            dtype=dtypes.name_of(number),
+            shape=shape,
             uid=self.last_uid,
             constant=True,
             origin=f"{scope.path}/{name}",
-            value=world.array if world.is_known else None,
+            value=stored_elements(tensor, number, shape),
         )
         if name:
+            world = None if info.dtype is not None else stored_world(tensor)
             scope.values[name] = Value(info, world, as_whole=True)
         return info
 
     def put_constant(self, at: Visiting) -> TensorInfo:
         """The output of a Constant node: a stored tensor."""
-        world, stored = _constant_world(at.node)
         name = at.call.outputs[0] if at.call.outputs else ""
-        if stored is None and world.is_settled:
-            return self._put_stored(at.scope, name, world)
+        for attribute in at.node.attribute:
+            if attribute.name == "value":
+                return self._put_stored(at.scope, name, attribute.t)
+        world, stored = _constant_world(at.node)
         value = self.put(
             at.scope,
             name,
@@ -168,12 +171,10 @@ def declared_type(info: onnx.ValueInfoProto, symbols: Mapping[str, int]) -> onnx
 def _constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:
     """Type (and small value) of a Constant node, and stored elements if it is sparse."""
     attribute = next(
-        (one for one in node.attribute if one.name.startswith(("value", "sparse"))), None
+        (one for one in node.attribute if one.name.startswith(("value_", "sparse"))), None
     )
     if attribute is None:
         return World(), None
-    if attribute.name == "value":
-        return stored_world(attribute.t), None
     if attribute.name == "sparse_value":
         sparse = attribute.sparse_tensor
         dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)

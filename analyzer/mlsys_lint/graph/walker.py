@@ -126,6 +126,11 @@ class _Walker:
         missing = [name for name, value in zip(outputs, results, strict=True) if value is None]
         if missing and not scope.path:
             raise ModelError(f"{where}: nothing writes the graph output {missing[0]!r}")
+        try:
+            "".join(scope.values)  # refuses bytes, which protobuf hands out for broken UTF-8
+        except TypeError as error:
+            message = f"{where}: a name in it is not UTF-8; the file is damaged"
+            raise ModelError(message) from error
         self.frames[scope.path] = Frame(
             order=tuple(first + position for position in order),
             outputs=tuple(value.info.uid for value in results if value is not None),
