@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from peak_memory import run
+
 LAYERS, WIDTH = 32, 10_460  # 32 * 10,460^2 floats: 14.0 GB
 LIMIT_BYTES = 300 * 2**20
 
@@ -20,14 +20,9 @@ LIMIT_BYTES = 300 * 2**20
 def measured(arguments: list[str]) -> tuple[Any, int]:
     """JSON on stdout and the peak resident memory of a run of the product."""
     command = [sys.executable, "-m", "mlsys_lint", *arguments, "--format", "json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode in (0, 1)
-    scale = 1 if sys.platform == "darwin" else 1024
-    return json.loads(output), usage.ru_maxrss * scale
+    done = run(command)
+    assert done.status in (0, 1), done.errors
+    return json.loads(done.output), done.peak_bytes
 
 
 def test_fourteen_gigabytes_of_absent_weights(tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,8 @@ from typing import NamedTuple
 import onnx
 import pytest
 from google.protobuf.message import DecodeError
+
+from peak_memory import run
 
 SEED, RUNS = 20_261_124, 300
 TIME_LIMIT_S, MEMORY_LIMIT_BYTES = 20, 2**30
@@ -67,15 +67,8 @@ def parses(content: bytes) -> bool:
 def outcome(path: Path) -> Outcome:
     command = [sys.executable, "-m", "mlsys_lint", str(path), "--format", "json"]
     start = time.monotonic()
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        errors = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    scale = 1 if sys.platform == "darwin" else 1024
-    return Outcome(process.returncode, time.monotonic() - start, usage.ru_maxrss * scale, errors)
+    done = run(command)
+    return Outcome(done.status, time.monotonic() - start, done.peak_bytes, done.errors)
 
 
 @pytest.mark.slow

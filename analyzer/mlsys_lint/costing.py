@@ -8,6 +8,7 @@ from typing import Final
 
 from mlsys_lint.errors import UnknownSizeError
 from mlsys_lint.graph import Graph
+from mlsys_lint.inference import FAILED
 from mlsys_lint.operators import Entry
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import (
@@ -63,6 +64,8 @@ def _cost_node(node: NodeView, host: PluginHost, problems: list[Problem]) -> Nod
 def _by_formula(
     node: NodeView, entry: Entry, formula: Estimate, problems: list[Problem]
 ) -> NodeCost:
+    # whatever the file declares of the results, the node can't run with these sizes
+    contradiction = next((one for one in node.assumptions if one.startswith(FAILED)), None)
     try:
         cost: object = formula(node)
     except UnknownSizeError as error:
@@ -72,7 +75,7 @@ def _by_formula(
     else:
         if isinstance(cost, Declined):
             return _without_cost(node, entry, NodeStatus.DECLINED, cost.reason)
-        if isinstance(cost, OpCost):
+        if isinstance(cost, OpCost) and contradiction is None:
             if cost.assumptions and any(one.startswith(DATA_DEPENDENT) for one in cost.assumptions):
                 node = replace(node, upper_bound=True)
             status = NodeStatus.ESTIMATED if node.upper_bound else NodeStatus.EXACT
@@ -80,6 +83,8 @@ def _by_formula(
                 node=node, status=status, cost=cost, plugin=entry.plugin, spec=entry.spec
             )
         fault = f"estimate must return OpCost or Declined, got {type(cost).__name__}"
+    if contradiction is not None:
+        return _without_cost(node, entry, NodeStatus.DECLINED, contradiction)
     problems.append(Problem(plugin=entry.plugin, stage="estimate", message=fault, node=node.index))
     return _without_cost(node, entry, NodeStatus.FAILED, fault)
 

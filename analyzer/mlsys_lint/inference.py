@@ -30,7 +30,8 @@ _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 
 
 _MOST_REMEMBERED: Final = 8192
-_FAILED: Final = "type inference failed"
+FAILED: Final = "type inference failed"
+"""How a note begins that says that onnx found a contradiction."""
 Memo: TypeAlias = dict[tuple[Hashable, ...], tuple[Dense, ...]]
 """Output types of the nodes that were met, by all that they depend on."""
 
@@ -57,7 +58,7 @@ class Inferred:
     @property
     def failures(self) -> list[str]:
         """The notes that say that onnx found a contradiction."""
-        return [note for note in self.notes if note.startswith(_FAILED)]
+        return [note for note in self.notes if note.startswith(FAILED)]
 
 
 def infer(
@@ -186,7 +187,7 @@ def _by_schemas(
                 schema, asked, types, data, opset_imports=imports_of(tuple(known.opsets.items()))
             )
         except Exception as error:  # noqa: BLE001  onnx raises several kinds; all mean "unknown"
-            notes = [f"{_FAILED}: {_first_line(error)}"]
+            notes = [f"{FAILED}: {_first_line(error)}"]
             continue
         _merge(node, outputs, found)
         if all(world.is_static for _, world in named(node, outputs)):

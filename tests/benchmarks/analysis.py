@@ -52,7 +52,7 @@ def line(path: Path, host: PluginHost) -> float:
         return onnx.shape_inference.infer_shapes(proto, data_prop=True)
 
     pairs = [(seconds(infer), seconds(lambda: ours(path, host))) for _ in range(RUNS)]
-    theirs, mine = (min(column) for column in zip(*pairs, strict=True))
+    theirs, mine = min(one for one, _ in pairs), min(two for _, two in pairs)
     other = onnx_tool(path)
     more = "" if other is None else f"   onnx-tool {other * 1e3:9.1f} ms"
     sys.stdout.write(
@@ -63,7 +63,7 @@ def line(path: Path, host: PluginHost) -> float:
 
 
 def onnx_tool(path: Path) -> float | None:
-    """Least of three profiles by onnx-tool; None where it is not installed, or can't do the model."""
+    """Least time of a profile by onnx-tool; None where it is not installed, or can't do the model."""
     try:
         tool: Any = import_module("onnx_tool")
     except ImportError:
@@ -74,9 +74,10 @@ def onnx_tool(path: Path) -> float | None:
         model.graph.shape_infer()
         model.graph.profile()
 
+    least: float | None = None
     with suppress(Exception), redirect_stdout(StringIO()):
-        return min(seconds(profile) for _ in range(3))
-    return None
+        least = min(seconds(profile) for _ in range(RUNS))
+    return least
 
 
 def chain(nodes: int, path: Path) -> None:

@@ -171,6 +171,19 @@ def test_scalars_are_none_and_single_elements_are() -> None:
         """g (float[1,1,2,2] x) => (float[1,1,4,4] y) <float[4] s = {1, 1, 2, 2}> {
             y = Resize(x, , s)
         }""",
+        "g (float[2,8] x) => (float[2,3] y, int64[2,3] i) <int64[1] k = {3}> { y, i = TopK(x, k) }",
+        "g (float[2,8] x) => (float[2,3] y, float[2,5] z) <int64[2] s = {3,5}> { y, z = Split<axis=1>(x, s) }",
+        "g (float[2,8] x) => (float[2] y) <int64[2,2] i = {0,1,1,7}> { y = GatherND(x, i) }",
+        "g (float[2,8] x) => (float[2,1] y) <int64[2,1] i = {0,7}> { y = GatherElements<axis=1>(x, i) }",
+        "g (float[2,8] x, float[1,8] u) => (float[2,8] y) <int64[1,1] i = {1}> { y = ScatterND(x, i, u) }",
+        "g (float[2,8] x) => (float[2,3] y) <bool[8] c = {1,0,1,0,1,0,0,0}> { y = Compress<axis=1>(x, c) }",
+        "g (float[4,3] x) => (float[4,3] y) <int64[3] n = {1,2,4}> { y = ReverseSequence(x, n) }",
+        "g (float[2,8] x) => (float[2,8] y) <int64[1] a = {1}> { y = CumSum(x, a) }",
+        "g (float[2,8,2] x) => (float[2,8,2] y) <int64[1] a = {1}> { y = DFT(x, , a) }",
+        "g (float[2,2,3] t) => (float[2,4,5,2] y) <int64[4] s = {2,3,4,5}> { y = AffineGrid(t, s) }",
+        "g (float[1,5,5] x) => (float[1,1,5,5] y) <int64[2] i = {5,5}, int64[2] b = {1,5}> { y = Col2Im(x, i, b) }",
+        "g (float[2,8] x) => (float[1,9] y) <int64[2] s = {1,9}> { y = CenterCropPad(x, s) }",
+        "g (float[1,1,4,4] x, float[2,4] r) => (float[2,1,1,1] y) <int64[2] b = {0,0}> { y = RoiAlign(x, r, b) }",
     ],
 )
 def test_shapes_axes_and_indices_are_none(text: str) -> None:
@@ -218,6 +231,30 @@ def test_a_block_format_counts_logical_weights_and_stored_bytes() -> None:
     }"""
     assert _counts(text) == (120 + 6, 96 + 24)
     assert check_text(text).model.parameter_dtypes == {"uint8": 120, "float": 6}
+
+
+@pytest.mark.parametrize(
+    "projection",
+    ["", "z = com.microsoft.MatMulNBits<K = 64, N = 50, bits = 4, block_size = 32>(y, w, s)"],
+)
+def test_a_packed_table_that_is_reshaped_first(projection: str) -> None:
+    # An embedding of 50 x 64 weights in 4 bits, which shares its bytes with a projection, or does not:
+    # 50 x 2 x 16 bytes hold 3200 weights, whoever reads them first. 100 scales.
+    text = f"""g (int64[2,4] i) => (float[?,?,?] y)
+        <uint8[50,2,16] w, float[50,2] s, int64[2] k = {{50, 32}}> {{
+        f = Reshape(w, k)
+        y = com.microsoft.GatherBlockQuantized<bits = 4, block_size = 32, quantize_axis = 1>(f, i, s)
+        {projection}
+    }}"""
+    assert _counts(text) == (3200 + 100, 1600 + 400)
+    assert check_text(text).nodes[0].parameters == 3200
+
+
+def test_a_projection_that_is_left_out_has_no_weights() -> None:
+    text = """g (float[3,64] a) => (float[?,?] y) <uint8[5,0,16] w, float[0] s, uint8[5,0] z, float[5] b> {
+        y = com.microsoft.MatMulNBits<K = 64, N = 5, block_size = 32>(a, w, s, z, , b)
+    }"""
+    assert _counts(text) == (5, 20)
 
 
 def test_a_sparse_initializer_counts_what_it_stores() -> None:

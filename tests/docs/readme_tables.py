@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlsys_lint import hookspecs
+from mlsys_lint.cli.operators import operator_rows
 from mlsys_lint.plugin_host import PluginHost
 
 ROOT = Path(__file__).parents[2]
@@ -70,13 +71,23 @@ def runtimes() -> str:
 
 
 def operators() -> str:
-    """Names of the operators with a formula, by domain."""
-    by_domain: dict[str, set[str]] = {}
-    for entry in PluginHost(third_party=False).operators:
-        domain = entry.spec.domain or "ai.onnx"
-        by_domain.setdefault(domain, set()).add(entry.spec.op_type)
+    """Operators with a formula by domain, those with a body, and those that have neither."""
+    by_domain: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
+    bodies = []
+    for row in operator_rows(PluginHost(third_party=False)):
+        name = f"{row['domain']}::{row['op_type']}".removeprefix("ai.onnx::")
+        if row["status"] == "unsupported":
+            reasons.setdefault(row["reason"], []).append(name)
+        elif row["status"] == "expanded":
+            bodies.append(name)
+        else:
+            by_domain.setdefault(row["domain"], []).append(row["op_type"])
     rows = ["| domain | operators with a formula |", "|---|---|"]
-    rows += [f"| {domain} | {', '.join(sorted(names))} |" for domain, names in by_domain.items()]
+    rows += [f"| {domain} | {', '.join(names)} |" for domain, names in by_domain.items()]
+    rows += ["", f"Walked into: {', '.join(bodies)}, calls of a model's functions.", ""]
+    rows += ["| no formula can exist | what a file does not tell |", "|---|---|"]
+    rows += [f"| {', '.join(names)} | {reason} |" for reason, names in reasons.items()]
     return "\n".join(rows)
 
 

@@ -14,6 +14,7 @@ from mlsys_lint.pipeline import CheckOptions, analyse, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.testing import check_text, estimate_text, model_from_text
+from runtime_outputs import assert_as_observed, text_model, zeros
 
 CUBE = "float[?,?,?,?] y"
 
@@ -261,3 +262,21 @@ def test_the_name_means_something_else_at_microsoft() -> None:
 def test_a_missing_number_of_heads_is_declined(text: str) -> None:
     (found,) = estimate_text(text)
     assert found.status is NodeStatus.DECLINED
+
+
+PRESENT = "float[?] c, float[?] d"
+
+
+@pytest.mark.ort
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"(float[2,4,5,8] q, float[2,2,6,8] k, float[2,2,6,12] v) => (float[?] y, {PRESENT}) {{ y, c, d = Attention(q, k, v) }}",
+        f"(float[2,5,32] q, float[2,6,16] k, float[2,6,24] v) => (float[?] y, {PRESENT}, float[?] s) {{ y, c, d, s = Attention<q_num_heads=4, kv_num_heads=2>(q, k, v) }}",
+        f"(float[2,5,32] q, float[2,6,16] k, float[2,6,24] v, float[2,2,3,8] p, float[2,2,3,12] w) => (float[?] y, {PRESENT}, float[?] s) {{ y, c, d, s = Attention<q_num_heads=4, kv_num_heads=2>(q, k, v, , p, w) }}",
+    ],
+)
+def test_present_keys_and_values_without_a_past(text: str) -> None:
+    # Onnx leaves them open where no past is given.
+    model = text_model(text, opset=23)
+    assert_as_observed(model, zeros(model))

@@ -128,7 +128,9 @@ def test_dropout_by_mode() -> None:
     assert (known.cost.vector_ops, known.cost.assumptions) == (36, ())
     unknown = cost_of("Dropout(x, , mode)", "float[3,4] x, bool mode")
     assert unknown.vector_ops == 36
-    assert unknown.assumptions == ("training_mode is not known: counted as training",)
+    assert unknown.assumptions == (
+        "data-dependent: training_mode is not known, counted as training",
+    )
 
 
 def test_scalars_have_one_element() -> None:

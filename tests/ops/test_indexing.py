@@ -123,3 +123,54 @@ def test_suppression_without_a_known_limit_keeps_every_box() -> None:
 
 def test_thresholds_are_no_parameters() -> None:
     assert check_text(suppression("int64[1] m = {4}")).model.parameters == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "indices", "read"),
+    [
+        # Rows 0 and 4 (-1 is 4) of 5 rows of 4 floats, out of 4 indices of 8 bytes.
+        ("Gather(x, i)", "int64[4] i = {0,4,0,-1}", 32 + 2 * 16),
+        # Column 1 twice: 5 floats.
+        ("Gather<axis=1>(x, i)", "int64[2] i = {1,1}", 16 + 20),
+        # Of column 0 row 1 twice, of column 1 rows 2 and 3: 3 floats.
+        ("GatherElements(x, i)", "int64[2,2] i = {1,2,1,3}", 32 + 12),
+        # Rows 3 and 3; places (0, 1), (0, 1) and (2, 3).
+        ("GatherND(x, i)", "int64[2,1] i = {3,3}", 16 + 16),
+        ("GatherND(x, i)", "int64[3,2] i = {0,1,0,1,2,3}", 48 + 8),
+        # In each of 5 batches place 1, named twice: 5 floats.
+        ("GatherND<batch_dims=1>(x, i)", "int64[5,2,1] i = {1,1,1,1,1,1,1,1,1,1}", 80 + 20),
+    ],
+)
+def test_stored_indices_read_what_they_name_once(call: str, indices: str, read: int) -> None:
+    (found,) = estimate_text(f"g (float[5,4] x) => (float[?] y) <{indices}> {{ y = {call} }}")
+    assert found.cost is not None, found.reason
+    assert found.cost.bytes_read == read
+
+
+def test_elements_are_gathered_from_the_lines_that_indices_stand_for() -> None:
+    # 200 indices in each of 2 of 100 columns of 100: at most those 2 columns are read.
+    inputs = "float[100,100] x, int64[200,2] i"
+    assert moved("GatherElements(x, i)", inputs) == (8 * 400 + 4 * 200, 1600)
+
+
+@pytest.mark.parametrize("opset", [9, 11, 28])
+def test_one_hot_of_a_single_index(opset: int) -> None:
+    # 7 comparisons; an index of 8 bytes and two floats are read.
+    text = "g (int64 i, float[2] v) => (float[?] y) <int64 d = {7}> { y = OneHot(i, d, v) }"
+    (found,) = estimate_text(text, opset=opset)
+    assert found.cost is not None, found.reason
+    assert found.node.output().shape == (7,)
+    assert (found.cost.vector_ops, found.cost.bytes_read, found.cost.bytes_written) == (7, 16, 28)
+
+
+def test_indices_that_stand_for_a_maximum_are_not_told_apart() -> None:
+    # The last place of what is found among 8, at most 8, and place 8: 2 rows of 16 bytes at most.
+    text = """g (float[8] m, float[10,4] x) => (float[?,?] y) <int64[1] c = {8}> {
+        n = NonZero(m)
+        s = Shape<start=1>(n)
+        i = Concat<axis=0>(s, c)
+        y = Gather(x, i)
+    }"""
+    found = estimate_text(text)[-1]
+    assert found.cost is not None
+    assert found.cost.bytes_read == 16 + 2 * 16

@@ -178,3 +178,25 @@ def test_an_equation_that_does_not_fit_is_declined() -> None:
             attributes={"equation": equation},
         )
         assert not isinstance(einsum(node), OpCost)
+
+
+def test_einsum_reads_the_diagonal_of_a_repeated_label() -> None:
+    # 3 of 9 floats are copied, or summed: 2 additions.
+    copied = cost_of('g (float[3,3] a) => (float[?] y) { y = Einsum<equation="ii->i">(a) }')
+    traced = cost_of('g (float[3,3] a) => (float y) { y = Einsum<equation="ii">(a) }')
+    assert (copied.bytes_read, traced.bytes_read) == (12, 12)
+    assert (copied.vector_ops, traced.vector_ops) == (0, 2)
+    # The same tensor twice, once its diagonal: all of it is read. a_ij a_jj: 9 products.
+    twice = cost_of('g (float[3,3] a) => (float[?,?] y) { y = Einsum<equation="jj,ij->ij">(a, a) }')
+    assert (twice.macs, twice.bytes_read) == (9, 36)
+
+
+def test_ellipses_of_different_lengths() -> None:
+    # The longer one has an axis of 4 more: 4 rows of 2 products, as numpy.einsum has it.
+    text = 'g (float[4,2] a, float[2] b) => (float[?] y) { y = Einsum<equation="...i,...i->...">(a, b) }'
+    (found,) = estimate_text(text)
+    output = found.node.outputs[0]
+    assert output is not None
+    assert (output.dtype, output.shape) == ("float", (4,))
+    assert found.cost is not None
+    assert (found.cost.macs, found.cost.bytes_read, found.cost.bytes_written) == (8, 40, 16)

@@ -246,3 +246,29 @@ def test_unknown_inputs_have_no_maximum(call: str, inputs: str, outputs: str) ->
     found = node_of(call, inputs, outputs=outputs)
     assert found.cost is None
     assert found.status.value == "declined"
+
+
+def test_nothing_is_stretched() -> None:
+    # No copies of 24 elements: none is read.
+    for call, count in (
+        ("Expand(x, n)", "int64[4] n = {0,2,3,4}"),
+        ("Tile(x, n)", "int64[3] n = {0,1,1}"),
+    ):
+        cost = only(f"({X}) => (float[?] y) <{count}> {{ y = {call} }}")
+        assert (cost.bytes_read, cost.bytes_written) == (0, 0)
+
+
+def test_the_first_tile_repeats_one_axis() -> None:
+    # Axis 1 of [2,3] twice: 12 floats of 6. How often and where are no parameters.
+    text = (
+        "(float[2,3] x) => (float[?] y) <float[1] n = {2}, float[1] a = {1}> { y = Tile(x, n, a) }"
+    )
+    cost = only(text, opset=1)
+    assert (cost.bytes_read, cost.bytes_written) == (24, 48)
+    assert check_text(f"g {text}", opset=1).model.parameters == 0
+
+
+@pytest.mark.parametrize("opset", [1, 13, 25])
+def test_a_scalar_is_transposed(opset: int) -> None:
+    cost = only("(float x) => (float[?] y) { y = Transpose(x) }", opset)
+    assert (cost.bytes_read, cost.bytes_written) == (4, 4)

@@ -89,21 +89,24 @@ def test_quantized_products() -> None:
 
 
 def test_dynamically_quantized_products() -> None:
-    # 12 activations: minimum, maximum, scale, round, shift, clamp 2; 15 results: 2.
+    # 12 activations as DynamicQuantizeLinear (11 + 11 comparisons, 10 once, 5 each), then their zero
+    # point; 15 results: 2. Activations become uint8 whatever the weights are.
     text = "(float[3,4] a, int8[4,5] b, float s) => (float[?,?] y) { y = .DynamicQuantizeMatMul(a, b, s) }"
     cost = cost_of(text)
-    assert cost.vector_ops == 12 * 7 + 15 * 2
-    assert cost.contractions == (Contraction(m=3, n=5, k=4, dtype="int8"),)
+    assert cost.vector_ops == 22 + 10 + 60 + 12 + 15 * 2
+    assert cost.contractions == (Contraction(m=3, n=5, k=4, dtype="uint8"),)
 
 
 def test_dynamically_quantized_lstm() -> None:
-    # 7 steps of 2 sequences, 3 -> 4 gates of 5; X (42) and the state (70) are quantized by 7, both
-    # products of 4 gates rescaled by 2; LSTM's own 8 and 5 activations per element of the state.
+    # 7 steps of 2 sequences, 3 -> 4 gates of 5; X (42) is quantized once (7 * 42 + 8), the state (10)
+    # in each step (7 * 10 + 8), 1 each for their zero points; both products of 4 gates rescaled by 2;
+    # LSTM's own 8 and 5 activations per element of the state.
     text = "(float[7,2,3] x, float[1] s, int8[1] z) => (float[?,?,?,?] y) <int8[1,3,20] w, int8[1,5,20] r> { y = .DynamicQuantizeLSTM<hidden_size=5>(x, w, r, , , , , , s, z, s, z) }"
     cost = cost_of(text)
     assert cost.macs == 7 * 2 * 20 * (3 + 5)
-    assert cost.contractions[0].dtype == "int8"
-    assert cost.vector_ops == 70 * 8 + 7 * (42 + 70) + (60 + 100) + 70 * 16
+    assert cost.contractions[0].dtype == "uint8"
+    quantized = 7 * 42 + 8 + 7 * (7 * 10 + 8) + 42 + 70
+    assert cost.vector_ops == 70 * 8 + quantized + (60 + 100) + 70 * 16
     assert cost.transcendentals == 70 * 5
 
 

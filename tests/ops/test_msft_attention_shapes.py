@@ -40,6 +40,8 @@ OBSERVED: Final = [
     f"({MANY}, float[1,2,4,8] pk, float[1,2,4,8] pv, int32[1] seven) => (float[?,?,?] y, {CACHES}) <int32 t = {{8}}> {{ y, c, d = .GroupQueryAttention<{GROUPS}, local_window_size=3, sliding_window_cache=1>(q, k, v, pk, pv, seven, t) }}",
     f'({ONE}, int8[2,2,9,8] pk, int8[2,2,9,8] pv, int32[2] four, float[1] s) => (float[?,?,?] y, int8[?,?,?,?] c, int8[?,?,?,?] d) <int32 t = {{5}}> {{ y, c, d = .GroupQueryAttention<{GROUPS}, k_quant_type="PER_TENSOR", v_quant_type="PER_TENSOR", kv_cache_bit_width=8>(q, k, v, pk, pv, four, t, , , , , , s, s) }}',
     f'({ONE}, uint8[2,2,9,4] pk, uint8[2,2,9,4] pv, int32[2] four, float[1] s) => (float[?,?,?] y, uint8[?,?,?,?] c, uint8[?,?,?,?] d) <int32 t = {{5}}> {{ y, c, d = .GroupQueryAttention<{GROUPS}, k_quant_type="PER_TENSOR", v_quant_type="PER_TENSOR", kv_cache_bit_width=4>(q, k, v, pk, pv, four, t, , , , , , s, s) }}',
+    # keys that another layer has appended: none are new
+    f"(float[1,5,32] q, float[1,0,16] k, float[1,0,16] v, float[1,2,8,8] pk, float[1,2,8,8] pv, int32[1] seven) => (float[?,?,?] y, {CACHES}) <int32 t = {{8}}> {{ y, c, d = .GroupQueryAttention<{GROUPS}>(q, k, v, pk, pv, seven, t) }}",
     # decoding and recurrent operators
     "(float[6,2,5] x, float[1,12,11] w, float[1,12,3] r, float[1,24] b, float[1,3,4] qw, float[1,7,4] mw, float[1,4] v, float[2,9,7] m, float[1,10,6] aw) => (float[?,?,?,?] y, float[?,?,?] h, float[?,?,?] c) { y, h, c = .AttnLSTM<hidden_size=3>(x, w, r, b, , , , , qw, mw, v, m, , aw) }",
     '(float[6,2,5] x, float[2,12,12] w, float[2,12,3] r, float[2,3,4] qw, float[2,7,4] mw, float[2,4] v, float[2,9,7] m) => (float[?,?,?,?] y, float[?,?,?] h) { y, h = .AttnLSTM<hidden_size=3, direction="bidirectional">(x, w, r, , , , , , qw, mw, v, m) }',

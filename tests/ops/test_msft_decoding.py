@@ -234,6 +234,18 @@ def test_unknown_training_mode_counts_as_training() -> None:
     cost = cost_of(text)
     assert cost.vector_ops == 32 * 4
     assert cost.assumptions
+    assert node_of(text).status is NodeStatus.ESTIMATED
+
+
+def test_words_of_several_sentences_are_declined() -> None:
+    # ONNX Runtime makes one row per index of the first axis, whatever follows.
+    text = "(int32[2,5,9] w, float[6,1,3,4] a, float[6] b, float[20,4] e) => (float[?,?,?] y) { y = .WordConvEmbedding(w, a, b, e) }"
+    assert node_of(text).status is NodeStatus.DECLINED
+
+
+def test_heads_without_elements_rotate_nothing() -> None:
+    text = "(float[2,3,0] x, int64[2,3] p, float[9,2] c) => (float[?,?,?] y) { y = .RotaryEmbedding<num_heads=2, rotary_embedding_dim=4>(x, p, c, c) }"
+    assert cost_of(text).vector_ops == 0
 
 
 @pytest.mark.ort

@@ -106,18 +106,25 @@ def test_a_mask_is_tested_for_every_element_of_a_window() -> None:
 
 
 def test_blocks_of_unknown_width() -> None:
-    # 24 channels fill 3 blocks of 8, or 2 of 16: the weights tell, the reordering alone does not.
+    # 24 channels fill 3 blocks of 8, or 2 of 16: the weights tell, the reordering alone does not. At
+    # most 32 channels are written. 12 channels take 16 in blocks of either width.
     text = (
         f'<ir_version: 10, opset_import: ["{NCHWC}": 1]> '
         f"g (float[1,24,5,4] x) => (float[?] y) <float[16,32,2,2] w> "
         f"{{ a = {NCHWC}.ReorderInput(x) y = {NCHWC}.Conv(a, w) }}"
     )
     reorder, conv = estimate_text(text)
-    assert reorder.status is NodeStatus.DECLINED
+    assert reorder.status is NodeStatus.ESTIMATED
+    assert reorder.node.output().shape == (1, 32, 5, 4)
+    assert reorder.cost is not None
+    assert (reorder.cost.bytes_read, reorder.cost.bytes_written) == (4 * 24 * 20, 4 * 32 * 20)
+    assert "8 or 16 channels" in reorder.cost.assumptions[0]
     assert conv.cost is not None
     assert conv.cost.macs == 4 * 3 * 16 * 32 * 4
     assert conv.cost.bytes_read == 4 * (32 * 20 + 16 * 32 * 4)
-    assert reorder.reason == "the file does not say whether a block has 8 or 16 channels"
+    narrow = estimate_text(text.replace("1,24", "1,12").replace("16,32,2", "16,16,2"))
+    assert [one.status for one in narrow] == [NodeStatus.EXACT] * 2
+    assert narrow[0].node.output().dims == (1, 16, 5, 4)
 
 
 @pytest.mark.ort

@@ -98,3 +98,19 @@ def test_bins_hold_at_most_one_element_more_for_each_edge(size: int, bins: int) 
         return sum(-(-(at + 1) * rows // bins) - at * rows // bins for at in range(bins))
 
     assert max(map(held, range(1, size + 1))) <= size + bins - 1
+
+
+@pytest.mark.parametrize(("name", "transcendentals"), [("GlobalMaxPool", 0), ("GlobalLpPool", 6)])
+def test_nothing_is_pooled(name: str, transcendentals: int) -> None:
+    # 2 * 3 results of no elements: nothing is compared or added; p = 2 takes a root of each sum.
+    cost = cost_of(f"g (float[2,3,0,4] x) => (float[?] y) {{ y = {name}(x) }}")
+    assert (cost.vector_ops, cost.transcendentals, cost.bytes_read) == (0, transcendentals, 0)
+
+
+def test_few_regions_read_what_their_samples_meet() -> None:
+    # One region of 2 x 2 bins with a sample each, on 3 channels of 100 x 100: 12 samples of 4 floats; 4
+    # floats and an index of 8 bytes for the region.
+    attributes = "output_height=2, output_width=2, sampling_ratio=1"
+    inputs = "float[1,3,100,100] x, float[1,4] r, int64[1] b"
+    cost = cost_of(f"g ({inputs}) => (float[?] y) {{ y = RoiAlign<{attributes}>(x, r, b) }}")
+    assert cost.bytes_read == 4 * 48 + 16 + 8

@@ -108,3 +108,11 @@ def test_columns_meet_pixels(attributes: str, columns: int, meeting: int, pixels
     )
     assert cost.vector_ops == meeting**2 - pixels**2
     assert (cost.bytes_read, cost.bytes_written) == (4 * meeting**2, 64)
+
+
+def test_what_is_read_goes_by_axes() -> None:
+    # 10 rows become 100 and 1,000 columns become 10: nearest reads all rows of 10 columns, linear
+    # 2 columns for each of the 10.
+    for mode, columns in (("nearest", 10), ("linear", 20)):
+        cost = resized(f'mode="{mode}"', "1,1,100,10", "1,1,10,1000")
+        assert (cost.bytes_read, cost.bytes_written) == (4 * 10 * columns, 4000)

@@ -36,11 +36,15 @@ def test_tensors_are_copied_in_and_out() -> None:
 
 
 def test_split_and_joined() -> None:
-    # 6 rows of 4; what is joined has no known number of parts.
+    # 6 rows of 4, 96 bytes, apart and together again.
     text = "(float[6,4] x) => (float[?] y) { s = SplitToSequence<axis=0>(x) y = ConcatFromSequence<axis=0>(s) }"
     split, joined = estimate_text(f"g {text}")
-    assert split.cost is not None
-    assert (split.cost.bytes_read, split.cost.bytes_written) == (96, 96)
+    for one in (split, joined):
+        assert one.cost is not None, one.reason
+        assert (one.cost.bytes_read, one.cost.bytes_written) == (96, 96)
+    # Joined without being split here: how many parts there are is not known.
+    text = "g (seq(float[1,4]) s) => (float[?,?] y) { y = ConcatFromSequence<axis=0>(s) }"
+    (joined,) = estimate_text(text)
     assert (joined.cost, joined.status.value) == (None, "declined")
 
 

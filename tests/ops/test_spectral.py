@@ -87,3 +87,34 @@ def test_unknown_windows_are_declined() -> None:
 
 def test_all_of_a_signal_is_read() -> None:
     assert moved("DFT(x)", "float[3,8,2] x") == (192, 192)
+
+
+def test_a_shorter_transform_reads_less() -> None:
+    # 4 of 8 complex samples in each of 3 lines; 4 of 8 real ones.
+    cost = stored("DFT(x, n)", "float[3,8,2] x", "int64 n = {4}")
+    assert (cost.bytes_read, cost.bytes_written) == (3 * 4 * 8, 96)
+    cost = stored("DFT<onesided=1>(x, n)", "float[3,8,1] x", "int64 n = {4}")
+    assert (cost.bytes_read, cost.bytes_written) == (3 * 4 * 4, 3 * 3 * 8)
+    # 4 real samples come from 3 of 6 complex ones, whose others mirror them.
+    cost = stored("DFT<inverse=1, onesided=1>(x, n)", "float[3,6,2] x", "int64 n = {4}")
+    assert (cost.bytes_read, cost.bytes_written) == (3 * 3 * 8, 3 * 4 * 4)
+
+
+def test_an_axis_that_is_not_known_is_the_longest() -> None:
+    # 2 * 4 = 8 lines of 16 complex samples: 5 * 16 * 4 operations each (32 lines of 4 take 40 each).
+    text = "g (float[2,4,16,2] x, int64 a) => (float[2,4,16,2] y) { y = DFT(x, , a) }"
+    (found,) = estimate_text(text)
+    assert found.cost is not None, found.reason
+    assert (found.cost.vector_ops, found.status.value) == (8 * 320, "estimated")
+    # Along axis 1 it is half of that: 32 lines of 4.
+    cost = stored("DFT(x, , a)", "float[2,4,16,2] x", "int64 a = {1}")
+    assert cost.vector_ops == 32 * 40
+
+
+def test_samples_between_and_after_frames_are_not_read() -> None:
+    # Frames of 4 every 8 of 30 samples begin at 0, 8, 16 and 24: 4 frames of 4 floats.
+    # Every 2 of 11: at 0, 2, 4 and 6, the last 1 is left over.
+    for length, step, read in ((30, 8, 4 * (4 - 1) + 4), (11, 2, 2 * (4 - 1) + 4)):
+        constants = f"int64 s = {{{step}}}, int64 l = {{4}}"
+        cost = stored("STFT(x, s, , l)", f"float[1,{length},1] x", constants)
+        assert (cost.bytes_read, cost.bytes_written) == (4 * read, 4 * 3 * 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import onnx
 
 from mlsys_lint import dtypes
@@ -101,8 +102,16 @@ def describe(
         constant=constant,
         origin=origin,
         stored_elements=stored_elements,
-        value=main.array if main.is_known else None,
+        value=main.array if main.is_known and _is_certain(main, alt) else None,
     )
+
+
+def _is_certain(main: World, alt: World | None) -> bool:
+    """False where the elements depend on data: the main world then holds the greatest ones."""
+    if alt is None:
+        return True
+    least = alt.array
+    return least is not None and main.array is not None and np.array_equal(main.array, least)
 
 
 def kind_of(kind: onnx.TypeProto | None) -> str:

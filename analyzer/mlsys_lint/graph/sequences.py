@@ -77,7 +77,7 @@ def _length(_: onnx.NodeProto, inputs: Inputs, output: World) -> None:
 
 
 def _same(_: onnx.NodeProto, inputs: Inputs, output: World) -> None:
-    output.elements = _elements(inputs[0])
+    output.elements = _elements(inputs[0]) if inputs else None  # an Optional may be empty
 
 
 def _concat(node: onnx.NodeProto, inputs: Inputs, output: World) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.inference import same_as
+from mlsys_lint_plugins.ops.ranks import Formula, ranked
 
 ACTIVATIONS: Final[Mapping[str, tuple[int, int]]] = {
     # name: (vector operations, transcendentals) per element
@@ -107,11 +108,11 @@ def hardmax(node: NodeView) -> OpCost:
     return cost(node, kernel_class="reduction", vector_ops=operations)
 
 
-_OWN: Final[Mapping[str, Callable[[NodeView], OpCost]]] = {
+_OWN: Final[Mapping[str, Formula]] = {
     "Clip": clip,
-    "Softmax": softmax,
-    "LogSoftmax": log_softmax,
-    "Hardmax": hardmax,
+    "Softmax": ranked(softmax, along=True),
+    "LogSoftmax": ranked(log_softmax, along=True),
+    "Hardmax": ranked(hardmax, along=True),
 }
 _CONTRIB_ONLY: Final = ("FastGelu", "QuickGelu")
 

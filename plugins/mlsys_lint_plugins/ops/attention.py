@@ -8,6 +8,7 @@ from math import prod
 from typing import Final
 
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint_plugins.ops.attention_shapes import infer_attention
 from mlsys_lint_plugins.ops.linear import broadcast
 from mlsys_lint_plugins.ops.rows import with_rows
 
@@ -36,6 +37,11 @@ class Heads:
     def scores(self) -> int:
         """Elements of the score matrices: B * H * S * T."""
         return self.rows * self.keys
+
+    @property
+    def softmax_ops(self) -> int:
+        """Per row of T scores the maximum T - 1, the difference T, the sum T - 1, the division T."""
+        return 4 * self.scores - 2 * self.rows if self.keys else 0
 
 
 def scores_and_values(heads: Heads, dtype: str) -> tuple[Contraction, Contraction]:
@@ -78,18 +84,16 @@ def attention_cost(
 ) -> OpCost:
     """Cost of softmax(Q K^T) V, dense, and of what the caller adds; K and V are read once.
 
-    `macs_masked` is what a causal mask makes unnecessary. Softmax takes per row of T scores: the
-    maximum T - 1, the difference T, the sum T - 1, the division T, and one exp per score. Memory
-    for the scores is not counted: some kernels hold all of them, others a tile.
+    `macs_masked` is what a causal mask makes unnecessary. Softmax takes what Heads says, and one exp
+    per score. Memory for the scores is not counted: some kernels hold all of them, others a tile.
     """
     element = dtype or node.input(0).type_name
-    softmax = 4 * heads.scores - 2 * heads.rows if heads.keys else 0
     pairs = masked_pairs(heads, window, ahead) if causal else 0
     return cost(
         node,
         kernel_class="attention",
         contractions=(*before, *scores_and_values(heads, element)),
-        vector_ops=softmax + vector_ops,
+        vector_ops=heads.softmax_ops + vector_ops,
         transcendentals=heads.scores + transcendentals,
         macs_masked=pairs * heads.batch * heads.heads * (heads.size + heads.value_size),
         read=read,
@@ -233,12 +237,9 @@ def rotary_cost(node: NodeView, *, positions: int, caches: tuple[int, int]) -> O
         if data.rank != 4 and not heads:
             return Declined("num_heads is required for an input of rank 3")
         size = data.dims[3] if data.rank == 4 else data.dims[2] // heads
-        rotated = data.numel // size * min(given, size)
+        rotated = data.numel // max(1, size) * min(given, size)
     tables = [node.input(one) for one in caches]
-    length = data.dims[2] if data.rank == 4 else data.dims[1]
-    start = node.optional_input(positions)
-    # A single position is that of every sequence's first token: all read the same rows.
-    tokens = length if start is not None and start.rank == 1 else data.dims[0] * length
+    tokens = _tokens(data, node.optional_input(positions))
     base = cost(
         node,
         kernel_class="elementwise",
@@ -248,13 +249,31 @@ def rotary_cost(node: NodeView, *, positions: int, caches: tuple[int, int]) -> O
     return with_rows(base, [(one, _cache_rows(one, tokens)) for one in tables])
 
 
+def _tokens(data: TensorInfo, positions: TensorInfo | None) -> int:
+    """Tokens that read rows of their own: as in Gather, positions that are stored count once each.
+
+    A single position is that of every sequence's first token: all sequences read the same rows.
+    """
+    length = data.dims[2] if data.rank == 4 else data.dims[1]
+    if positions is not None and positions.rank == 1:
+        return length
+    if positions is not None and positions.rank == 2 and positions.value is not None:
+        return len(set(positions.value.reshape(-1).tolist()))
+    return data.dims[0] * length
+
+
 def _cache_rows(cache: TensorInfo, tokens: int) -> int:
     return cache.dims[0] if cache.rank == 3 else tokens
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     OperatorSpec(
-        domain="", op_type="Attention", since_version=23, estimate=attention, shape_inputs=(6,)
+        domain="",
+        op_type="Attention",
+        since_version=23,
+        estimate=attention,
+        infer=infer_attention,
+        shape_inputs=(6,),
     ),
     OperatorSpec(
         domain="",

@@ -7,6 +7,7 @@ from typing import Final
 
 from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, TensorInfo, cost
 from mlsys_lint_plugins.ops.linear import REQUANTIZE_OPS, shift_ops
+from mlsys_lint_plugins.ops.ranks import Fault, ranked
 
 
 def conv_contraction(
@@ -150,10 +151,36 @@ def deform_conv(node: NodeView) -> OpCost:
     )
 
 
-OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    OperatorSpec(domain="", op_type="Conv", since_version=1, estimate=conv),
-    OperatorSpec(domain="", op_type="ConvInteger", since_version=10, estimate=conv_integer),
-    OperatorSpec(domain="", op_type="QLinearConv", since_version=10, estimate=qlinear_conv),
-    OperatorSpec(domain="", op_type="ConvTranspose", since_version=1, estimate=conv_transpose),
-    OperatorSpec(domain="", op_type="DeformConv", since_version=19, estimate=deform_conv),
+def _channels(weight: int, *, transposed: bool = False) -> Fault:
+    """X has as many channels as W: Cin/g in each group, Cin in all where it is transposed."""
+
+    def fault(node: NodeView) -> str | None:
+        x, w, group = node.input(0).dims[1], node.input(weight).dims, node.integer("group", 1)
+        channels = w[0] if transposed else w[1] * group
+        return None if x == channels else f"the input has {x} channels, the weight {channels}"
+
+    return fault
+
+
+_COUNTED: Final = ("group", "strides", "dilations")
+
+OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
+    OperatorSpec(
+        domain="",
+        op_type=name,
+        since_version=since_version,
+        estimate=ranked(
+            estimate,
+            least={0: 2, weight: 2},
+            positive=_COUNTED,
+            fault=_channels(weight, transposed=name == "ConvTranspose"),
+        ),
+    )
+    for name, since_version, estimate, weight in (
+        ("Conv", 1, conv, 1),
+        ("ConvInteger", 10, conv_integer, 1),
+        ("QLinearConv", 10, qlinear_conv, 3),
+        ("ConvTranspose", 1, conv_transpose, 1),
+        ("DeformConv", 19, deform_conv, 1),
+    )
 )

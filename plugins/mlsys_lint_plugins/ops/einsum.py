@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
+import onnx
+from onnx.shape_inference import InferenceContext
+
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, TensorInfo, cost
+from mlsys_lint_plugins.ops.inference import element_type, put, sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +66,29 @@ def einsum(node: NodeView) -> OpCost | Declined:
 
     With one operand there is none: a sum counts n - 1 operations per result, a diagonal or a
     permutation none. Three operands or more meet pair by pair from the left; labels that nothing
-    later needs are summed on the way.
+    later needs are summed on the way. Of an operand with a repeated label the diagonal is read.
     """
     operands = [node.input(position) for position in range(len(node.inputs))]
     text = node.text("equation")
     equation = parse_equation(text, [one.rank for one in operands])
     if equation is None:
         return Declined(f"equation {text!r} does not fit the operands' ranks")
-    sizes = _sizes(equation, operands)
+    shapes = [one.dims for one in operands]
+    sizes = _sizes(equation, shapes)
+    if sizes is None or not sizes.keys() >= set(equation.result):
+        return Declined(f"equation {text!r} does not fit the operands' sizes")
+    read = _read(equation, operands)
     if len(operands) == 1:
         summed = max(0, _points(set(equation.terms[0]), sizes) - node.output().numel)
-        return cost(node, kernel_class="reduction" if summed else "transpose", vector_ops=summed)
+        kernel_class = "reduction" if summed else "transpose"
+        return cost(node, kernel_class=kernel_class, vector_ops=summed, read=read)
     pairs = tuple(_pairs(equation, operands, sizes))
     largest = max(pairs, key=lambda pair: pair.macs)
     return cost(
         node,
         kernel_class=contraction_class(largest),
         contractions=pairs,
+        read=read,
         assumptions=("operands meet pair by pair, from the left",) if len(pairs) > 1 else (),
     )
 
@@ -90,14 +100,42 @@ def contraction_class(contraction: Contraction) -> str:
     return "gemv" if 1 in (contraction.m, contraction.n) else "gemm"
 
 
-def _sizes(equation: Equation, operands: Sequence[TensorInfo]) -> Mapping[str, int]:
-    """Size of each label; a size of 1 stretches."""
+def _read(equation: Equation, operands: Sequence[TensorInfo]) -> Sequence[TensorInfo]:
+    """What is read of each operand, the most first, as an operand may occur twice."""
+    parts = [
+        replace(operand, shape=(prod(dict(zip(term, operand.dims, strict=True)).values()),))
+        for term, operand in zip(equation.terms, operands, strict=True)
+    ]
+    return sorted(parts, key=lambda part: -part.numel)
+
+
+def _sizes(equation: Equation, shapes: Sequence[tuple[int, ...]]) -> Mapping[str, int] | None:
+    """Size of each label; a size of 1 stretches, and None says that others differ."""
     sizes: dict[str, int] = {}
-    for term, operand in zip(equation.terms, operands, strict=True):
-        for label, size in zip(term, operand.dims, strict=True):
+    for term, shape in zip(equation.terms, shapes, strict=True):
+        for label, size in zip(term, shape, strict=True):
             if sizes.get(label, 1) == 1:
                 sizes[label] = size
+            elif size not in (1, sizes[label]):
+                return None
     return sizes
+
+
+def infer_einsum(context: InferenceContext) -> None:
+    """For ellipses of different lengths, which onnx's own inference refuses."""
+    attribute: onnx.AttributeProto | None = context.get_attribute("equation")
+    found = [sizes(context, position) for position in range(context.get_num_inputs())]
+    shapes = [
+        tuple(size for size in shape if size is not None)
+        for shape in found
+        if shape is not None and None not in shape
+    ]
+    if attribute is None or len(shapes) < len(found):
+        return
+    equation = parse_equation(attribute.s.decode(), [len(shape) for shape in shapes])
+    known = _sizes(equation, shapes) if equation is not None else None
+    if equation is not None and known is not None and known.keys() >= set(equation.result):
+        put(context, 0, element_type(context, 0), [known[label] for label in equation.result])
 
 
 def _points(labels: Collection[str], sizes: Mapping[str, int]) -> int:

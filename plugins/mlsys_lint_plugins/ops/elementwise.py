@@ -92,7 +92,7 @@ def dropout(node: NodeView) -> OpCost:
     trains = _trains(node)
     if trains is False:
         return cost(node, kernel_class="copy", read=(0,))
-    notes = () if trains else ("training_mode is not known: counted as training",)
+    notes = () if trains else ("data-dependent: training_mode is not known, counted as training",)
     operations = 3 * node.output().numel
     return cost(node, kernel_class="random", vector_ops=operations, read=(0,), assumptions=notes)
 

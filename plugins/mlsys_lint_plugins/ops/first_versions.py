@@ -12,7 +12,15 @@ from onnx.helper import make_attribute
 from onnx.shape_inference import InferenceContext
 
 from mlsys_lint import OperatorSpec
-from mlsys_lint_plugins.ops.inference import Infer, element_type, given, integers, put, sizes
+from mlsys_lint_plugins.ops.inference import (
+    Infer,
+    element_type,
+    given,
+    integers,
+    put,
+    scalar_value,
+    sizes,
+)
 
 Changes = Callable[[InferenceContext], list[AttributeProto]]
 
@@ -95,3 +103,13 @@ def infer_reshape(context: InferenceContext) -> None:
     others = prod(size for size in after if size > 0)
     left = prod(known) // max(1, others)
     put(context, 0, element_type(context, 0), [left if size < 0 else size for size in after])
+
+
+def infer_tile(context: InferenceContext) -> None:
+    """Before opset 6 one axis is repeated: how often, and which one, are numbers of any type."""
+    shape, times, axis = sizes(context, 0), scalar_value(context, 1), scalar_value(context, 2)
+    if shape and times is not None and axis is not None and -len(shape) <= axis < len(shape):
+        repeated = list(shape)
+        before = shape[axis]
+        repeated[axis] = None if before is None else before * times
+        put(context, 0, element_type(context, 0), repeated)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Final
 
 from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, TensorInfo, cost
-from mlsys_lint_plugins.ops.einsum import contraction_class, einsum
+from mlsys_lint_plugins.ops.einsum import contraction_class, einsum, infer_einsum
 from mlsys_lint_plugins.ops.first_versions import first_version
+from mlsys_lint_plugins.ops.ranks import Fault, Formula, ranked
 
 __all__ = [
     "OPERATORS",
@@ -124,10 +126,30 @@ def gemm_vector_ops(node: NodeView, c: TensorInfo | None) -> int:
     return count
 
 
+def _depths(left: int, right: int) -> Fault:
+    """The last axis of one operand is summed with the last but one of the other, its only one, too."""
+
+    def fault(node: NodeView) -> str | None:
+        depth, other = node.input(left).dims[-1], node.input(right).dims[-2:][0]
+        return None if depth == other else f"depths {depth} and {other} of a product differ"
+
+    return fault
+
+
+def _gemm_depths(node: NodeView) -> str | None:
+    a, b = node.input(0).dims, node.input(1).dims
+    depth, other = a[not node.integer("transA", 0)], b[bool(node.integer("transB", 0))]
+    return None if depth == other else f"depths {depth} and {other} of a product differ"
+
+
+def _spec(name: str, since_version: int, estimate: Formula) -> OperatorSpec:
+    return OperatorSpec(domain="", op_type=name, since_version=since_version, estimate=estimate)
+
+
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    OperatorSpec(domain="", op_type="MatMul", since_version=1, estimate=matmul),
-    *first_version(OperatorSpec(domain="", op_type="Gemm", since_version=1, estimate=gemm), 6),
-    OperatorSpec(domain="", op_type="Einsum", since_version=12, estimate=einsum),
-    OperatorSpec(domain="", op_type="MatMulInteger", since_version=10, estimate=matmul_integer),
-    OperatorSpec(domain="", op_type="QLinearMatMul", since_version=10, estimate=qlinear_matmul),
+    _spec("MatMul", 1, ranked(matmul, least={0: 1, 1: 1}, fault=_depths(0, 1))),
+    *first_version(_spec("Gemm", 1, ranked(gemm, exactly={0: 2, 1: 2}, fault=_gemm_depths)), 6),
+    replace(_spec("Einsum", 12, einsum), infer=infer_einsum),
+    _spec("MatMulInteger", 10, ranked(matmul_integer, least={0: 1, 1: 1}, fault=_depths(0, 1))),
+    _spec("QLinearMatMul", 10, ranked(qlinear_matmul, least={0: 1, 3: 1}, fault=_depths(0, 3))),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.ml import (
     after,
     chosen,
@@ -40,7 +40,7 @@ def regression(node: NodeView) -> OpCost:
     return _model(node, 1, rows * (_shifts(node, 1) + one_class) + operations, transcendentals)
 
 
-def classification(node: NodeView) -> OpCost:
+def classification(node: NodeView) -> OpCost | Declined:
     """Kernels with V support vectors, then a score for each pair of the C classes; see `_model`.
 
     The scores take (C - 1) V MACs and, each, rho, a comparison and a vote; the label C - 1 more
@@ -49,6 +49,8 @@ def classification(node: NodeView) -> OpCost:
     """
     rows, _ = rows_and_features(node)
     classes = class_count(node)
+    if not classes:
+        return Declined("the attributes list no classes")
     pairs = classes * (classes - 1) // 2
     if not learned(node, "support_vectors"):
         operations, transcendentals = after(node, rows, classes)

@@ -7,16 +7,20 @@ from dataclasses import replace
 from math import prod
 from typing import Final
 
-from mlsys_lint import NodeView, OpCost, OperatorSpec, TensorInfo, cost, view
+from onnx.shape_inference import InferenceContext
+
+from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost, view
 from mlsys_lint_plugins.ops.bounds import infer_compress, infer_slice, infer_unique
 from mlsys_lint_plugins.ops.first_versions import (
     concat_changes,
     first_version,
     infer_reshape,
+    infer_tile,
     pad_changes,
     split_changes,
 )
-from mlsys_lint_plugins.ops.inference import infer_range
+from mlsys_lint_plugins.ops.inference import element_type, infer_range, put, sizes
+from mlsys_lint_plugins.ops.ranks import Formula, ranked
 
 VIEWS: Final = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 
@@ -56,11 +60,13 @@ def sliced(node: NodeView) -> OpCost:
     return partly_read(node, "slice", prod(shared))
 
 
-def pad(node: NodeView) -> OpCost:
+def pad(node: NodeView) -> OpCost | Declined:
     """Reads what negative pads leave of the data, whatever the mode, and writes all of the output."""
     x = node.input(0)
     kept = list(x.dims)
     for axis, begin, end in _pads(node):
+        if not -len(kept) <= axis < len(kept):
+            return Declined(f"axis {axis} is none of the input's {len(kept)}")
         kept[axis] = max(0, kept[axis] + min(0, begin) + min(0, end))
     return partly_read(node, "pad", prod(map(min, kept, node.output().dims)))
 
@@ -116,11 +122,13 @@ def partly_read(node: NodeView, kernel_class: str, elements: int, *, vector_ops:
 def compress(node: NodeView) -> OpCost:
     """Reads the condition and the elements that it selects (at most: all of them)."""
     data, condition, taken_bytes = node.input(0), node.input(1), node.output().nbytes
+    taken_bytes = min(taken_bytes, data.nbytes)
+    weights = (taken_bytes if data.constant else 0) + condition.nbytes * condition.constant
     return cost(
         node,
         kernel_class="gather",
-        bytes_read=condition.nbytes + min(taken_bytes, data.nbytes),
-        weight_bytes=taken_bytes if data.constant else 0,
+        bytes_read=condition.nbytes + taken_bytes,
+        weight_bytes=weights,
     )
 
 
@@ -181,9 +189,15 @@ def shape(node: NodeView) -> OpCost:
     return cost(node, kernel_class="fill", bytes_read=0)
 
 
+def infer_scalar(context: InferenceContext) -> None:
+    """A scalar stays as it is, which onnx's first version does not say."""
+    if sizes(context, 0) == ():
+        put(context, 0, element_type(context, 0), ())
+
+
 def _spec(
     name: str,
-    estimate: Callable[[NodeView], OpCost],
+    estimate: Formula,
     *shape_inputs: int,
 ) -> OperatorSpec:
     return OperatorSpec(
@@ -214,17 +228,18 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     *(_spec(name, generated("random"), 0) for name in ("RandomNormalLike", "RandomUniformLike")),
     *(_spec(name, generated("random")) for name in ("RandomNormal", "RandomUniform")),
     _spec("Bernoulli", bernoulli),
-    _spec("Multinomial", multinomial),
-    _spec("Transpose", moved("transpose")),
+    _spec("Multinomial", ranked(multinomial, exactly={0: 2})),
+    replace(_spec("Transpose", moved("transpose")), infer=infer_scalar),
     _spec("DepthToSpace", moved("transpose")),
     _spec("SpaceToDepth", moved("transpose")),
     _spec("ReverseSequence", reverse_sequence, 1),
     *first_version(_spec("Concat", concat), 4, concat_changes),
     *first_version(_spec("Split", moved("split"), 1), 2, split_changes),
-    _spec("Expand", moved("expand"), 1),
-    _spec("Tile", moved("expand"), 1),
+    _spec("Expand", taken("expand"), 1),
+    replace(_spec("Tile", taken("expand"), 1, 2), infer=infer_tile),
+    replace(_spec("Tile", taken("expand"), 1), since_version=6),
     *first_version(_spec("Pad", pad, 1, 3), 2, pad_changes),
-    _spec("Trilu", trilu, 1),
+    _spec("Trilu", ranked(trilu, least={0: 2}), 1),
     _spec("CenterCropPad", sliced, 1),
     OperatorSpec(
         domain="",
@@ -243,6 +258,10 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
         infer=infer_compress,
     ),
     OperatorSpec(
-        domain="", op_type="Unique", since_version=11, estimate=unique, infer=infer_unique
+        domain="",
+        op_type="Unique",
+        since_version=11,
+        estimate=ranked(unique, along=True),
+        infer=infer_unique,
     ),
 )

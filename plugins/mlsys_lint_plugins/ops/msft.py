@@ -169,7 +169,7 @@ def nbits_elements(node: NodeView, position: int) -> int:
     tensor, k, n = node.input(position), node.integer("K", 0), node.integer("N", 0)
     if position == 1:
         return n * k if tensor.numel else 0
-    if position == 3 and tensor.dtype == "uint8":
+    if position == 3 and tensor.numel and tensor.dtype == "uint8":
         return n * -(-k // max(1, node.integer("block_size", 1)))
     return tensor.numel
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from onnx.shape_inference import InferenceContext
@@ -19,9 +19,9 @@ from mlsys_lint_plugins.ops.inference import (
     total,
 )
 from mlsys_lint_plugins.ops.linear import shift_ops
-from mlsys_lint_plugins.ops.msft_multi_head import FULL_CACHE, in_place, known_scalar
-
-_DOMAIN: Final = "com.microsoft"
+from mlsys_lint_plugins.ops.msft_caches import FULL_CACHE, in_place, known_scalar
+from mlsys_lint_plugins.ops.msft_multi_head import packed_cost, padded
+from mlsys_lint_plugins.ops.msft_spec import contrib
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,8 @@ def _shared(node: NodeView, slots: _Slots) -> bool:
 
 
 def _assumptions(node: NodeView, slots: _Slots) -> tuple[str, ...]:
-    return (FULL_CACHE,) if _shared(node, slots) and _used(node, slots) is None else ()
+    unknown = _shared(node, slots) and _used(node, slots) is None
+    return (FULL_CACHE,) * unknown + padded(node, slots.mask)
 
 
 def _stored(base: OpCost, node: NodeView, slots: _Slots, heads: Heads) -> OpCost:
@@ -112,7 +113,8 @@ def attention(node: NodeView) -> OpCost | Declined:
     """com.microsoft.Attention: projects Q, K and V ([B, S, I] x [I, Hq + Hk + Hv]), then attends.
 
     MACs: B * S * I * (Hq + Hk + Hv), and scores and weighted sum as in attention_cost. The bias
-    counts once per projected element, a mask or attention bias once per score.
+    counts once per projected element, a mask or attention bias once per score. Of a square mask
+    [B, 1, M, M] the part of the queries and keys is read.
     """
     x, w = node.input(0), node.input(1)
     heads = _heads(node, _PLAIN)
@@ -130,7 +132,17 @@ def attention(node: NodeView) -> OpCost | Declined:
         vector_ops=biased + _rotation(node, heads) + _score_ops(node, heads, 3, 5),
         assumptions=_assumptions(node, _PLAIN),
     )
-    return _stored(base, node, _PLAIN, heads)
+    return _stored(_cut_mask(base, node, heads), node, _PLAIN, heads)
+
+
+def _cut_mask(base: OpCost, node: NodeView, heads: Heads) -> OpCost:
+    mask = node.optional_input(_PLAIN.mask)
+    if mask is None or mask.rank != 4:
+        return base
+    needed = heads.batch * heads.queries * heads.keys
+    unread = mask.nbytes - mask.nbytes * min(needed, mask.numel) // max(1, mask.numel)
+    weights = base.weight_bytes - (unread if mask.constant else 0)
+    return replace(base, bytes_read=base.bytes_read - unread, weight_bytes=weights)
 
 
 def quantized_attention(node: NodeView) -> OpCost | Declined:
@@ -159,7 +171,7 @@ def quantized_attention(node: NodeView) -> OpCost | Declined:
 
 
 def packed_attention(node: NodeView) -> OpCost | Declined:
-    """com.microsoft.PackedAttention: Attention without padded tokens; scores at most [S, S] a sequence.
+    """com.microsoft.PackedAttention: Attention without padded tokens: see packed_cost.
 
     Input [tokens, I]; token_offset [B, S] tells how many sequences there are and the longest.
     """
@@ -178,13 +190,13 @@ def packed_attention(node: NodeView) -> OpCost | Declined:
         value_size=parts[2] // count,
     )
     projection = Contraction(m=x.dims[0], n=w.dims[1], k=x.dims[1], dtype=x.type_name)
-    return attention_cost(
+    return packed_cost(
         node,
         heads,
-        causal=False,
+        x.dims[0],
+        each=1 + _has(node, 5),
         before=(projection,),
-        vector_ops=projection.m * projection.n + _score_ops(node, heads, 5),
-        assumptions=("data-dependent: every sequence has full length",),
+        vector_ops=projection.m * projection.n,
     )
 
 
@@ -227,20 +239,10 @@ def rotary_embedding(node: NodeView) -> OpCost | Declined:
     return rotary_cost(node, positions=1, caches=(2, 3))
 
 
-OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(
-        domain=_DOMAIN,
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        infer=infer,
-        shape_inputs=shape_inputs,
-    )
-    for name, estimate, infer, shape_inputs in (
-        ("Attention", attention, _infer(_PLAIN), (3, 6)),
-        ("DecoderMaskedSelfAttention", attention, _infer(_PLAIN), (3, 6, 7, 8)),
-        ("QAttention", quantized_attention, _infer(_QUANTIZED), (5,)),
-        ("PackedAttention", packed_attention, infer_packed, (3, 4)),
-        ("RotaryEmbedding", rotary_embedding, same_as(0), (1,)),
-    )
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    contrib("Attention", attention, _infer(_PLAIN), (3, 6)),
+    contrib("DecoderMaskedSelfAttention", attention, _infer(_PLAIN), (3, 6, 7, 8)),
+    contrib("QAttention", quantized_attention, _infer(_QUANTIZED), (5,)),
+    contrib("PackedAttention", packed_attention, infer_packed, (3, 4)),
+    contrib("RotaryEmbedding", rotary_embedding, same_as(0), (1,)),
 )

@@ -9,6 +9,7 @@ from onnx.shape_inference import InferenceContext
 
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec
 from mlsys_lint_plugins.ops.inference import element_type, put, sizes
+from mlsys_lint_plugins.ops.msft_spec import contrib
 from mlsys_lint_plugins.ops.recurrent import CELLS, Sizes, recurrent_cost
 
 _MEMORY, _STATES, _LENGTHS, _LAYER = 9, 11, 12, 13
@@ -63,7 +64,7 @@ def attn_lstm(node: NodeView) -> OpCost | Declined:
     return replace(
         base,
         contractions=(*base.contractions, *_contractions(node, shape, found)),
-        vector_ops=base.vector_ops + scored + rows * (4 * found.entries - 2),
+        vector_ops=base.vector_ops + scored + rows * max(0, 4 * found.entries - 2),
         transcendentals=base.transcendentals + scored + rows * found.entries,
         assumptions=base.assumptions + notes * (node.optional_input(_LENGTHS) is not None),
     )
@@ -97,12 +98,5 @@ def infer_attn_lstm(context: InferenceContext) -> None:
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    OperatorSpec(
-        domain="com.microsoft",
-        op_type="AttnLSTM",
-        since_version=1,
-        estimate=attn_lstm,
-        infer=infer_attn_lstm,
-        shape_inputs=(4, _LENGTHS),
-    ),
+    contrib("AttnLSTM", attn_lstm, infer_attn_lstm, (4, _LENGTHS)),
 )

@@ -21,7 +21,9 @@ from mlsys_lint_plugins.ops.inference import (
     scalar_value,
     sizes,
 )
+from mlsys_lint_plugins.ops.msft_spec import contrib
 
+_TRAINS: Final = "data-dependent: training_mode is not known, counted as training"
 _WORD: Final = 32
 """Bits of an element of a bit mask."""
 
@@ -90,7 +92,7 @@ def _dropout(mode: int, *, bias: bool) -> Callable[[NodeView], OpCost]:
             else "copy",
             vector_ops=each * node.output().numel,
             read=range(mode - 1),
-            assumptions=("training_mode is not known: counted as training",) * (trains is None),
+            assumptions=(_TRAINS,) if trains is None else (),
         )
 
     return estimate
@@ -196,36 +198,20 @@ def sample(node: NodeView) -> OpCost:
     return cost(node, kernel_class="copy")
 
 
-def _spec(
-    name: str,
-    estimate: Callable[[NodeView], OpCost | Declined],
-    infer: Infer,
-    *shape_inputs: int,
-) -> OperatorSpec:
-    return OperatorSpec(
-        domain="com.microsoft",
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        infer=infer,
-        shape_inputs=shape_inputs,
-    )
-
-
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    _spec("BiasAdd", bias_add, same_as(0)),
-    _spec("BiasSoftmax", bias_softmax, same_as(0)),
-    _spec("BiasSplitGelu", bias_split_gelu, infer_bias_split_gelu),
-    _spec("BiasDropout", _dropout(4, bias=True), _infer_dropout(packed=False), 3, 4),
-    _spec("BitmaskDropout", _dropout(2, bias=False), _infer_dropout(packed=True), 1, 2),
-    _spec("BitmaskBiasDropout", _dropout(4, bias=True), _infer_dropout(packed=True), 3, 4),
-    _spec("TorchEmbedding", gather, infer_torch_embedding, 1, 2, 3),
-    _spec("RelativePositionBias", relative_position_bias, infer_relative_position_bias, 1, 2),
-    _spec(
+    contrib("BiasAdd", bias_add, same_as(0)),
+    contrib("BiasSoftmax", bias_softmax, same_as(0)),
+    contrib("BiasSplitGelu", bias_split_gelu, infer_bias_split_gelu),
+    contrib("BiasDropout", _dropout(4, bias=True), _infer_dropout(packed=False), (3, 4)),
+    contrib("BitmaskDropout", _dropout(2, bias=False), _infer_dropout(packed=True), (1, 2)),
+    contrib("BitmaskBiasDropout", _dropout(4, bias=True), _infer_dropout(packed=True), (3, 4)),
+    contrib("TorchEmbedding", gather, infer_torch_embedding, (1, 2, 3)),
+    contrib("RelativePositionBias", relative_position_bias, infer_relative_position_bias, (1, 2)),
+    contrib(
         "GatedRelativePositionBias",
         gated_relative_position_bias,
         infer_gated_relative_position_bias,
-        6,
+        (6,),
     ),
-    _spec("SampleOp", sample, same_as(0)),
+    contrib("SampleOp", sample, same_as(0)),
 )

@@ -9,9 +9,11 @@ from onnx.shape_inference import InferenceContext
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
 from mlsys_lint_plugins.ops.attention import Heads, attention_cost
 from mlsys_lint_plugins.ops.inference import element_type, integers, put, same_as, sizes, total
+from mlsys_lint_plugins.ops.msft_spec import contrib
 
 _CACHE, _STATIC, _USES, _HAS_STATE, _HAS_MASK = 6, 8, 9, 10, 11
 _NO_HEADS: Final = Declined("num_heads is required")
+_MASKED: Final = "data-dependent: has_key_padding_mask is true"
 _NO_SWITCH: Final = Declined("static_kv, use_past and has_layer_state must be constants")
 
 
@@ -48,7 +50,8 @@ def decoder_attention(node: NodeView) -> OpCost | Declined:
         past=cached,
     )
     projections = _projections(q, (length, 1), (fresh, 2))
-    hides = node.optional_input(5) is not None and _switch(node, _HAS_MASK) is not False
+    masked = _switch(node, _HAS_MASK)
+    hides = node.optional_input(5) is not None and masked is not False
     return attention_cost(
         node,
         heads,
@@ -56,6 +59,7 @@ def decoder_attention(node: NodeView) -> OpCost | Declined:
         before=projections,
         vector_ops=sum(one.m * one.n for one in projections) + heads.scores * (1 + hides),
         read=_read(static=static, cached=held, masked=hides),
+        assumptions=(_MASKED,) if hides and masked is None else (),
     )
 
 
@@ -143,20 +147,11 @@ def local_pairs(length: int, window: int) -> int:
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    OperatorSpec(
-        domain="com.microsoft",
-        op_type="DecoderAttention",
-        since_version=1,
-        estimate=decoder_attention,
-        infer=infer_decoder_attention,
-        shape_inputs=(5, _STATIC, _USES, _HAS_STATE, _HAS_MASK),
+    contrib(
+        "DecoderAttention",
+        decoder_attention,
+        infer_decoder_attention,
+        (5, _STATIC, _USES, _HAS_STATE, _HAS_MASK),
     ),
-    OperatorSpec(
-        domain="com.microsoft",
-        op_type="LongformerAttention",
-        since_version=1,
-        estimate=longformer_attention,
-        infer=same_as(0),
-        shape_inputs=(3, 6),
-    ),
+    contrib("LongformerAttention", longformer_attention, same_as(0), (3, 6)),
 )

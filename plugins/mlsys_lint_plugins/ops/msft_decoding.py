@@ -18,6 +18,7 @@ from mlsys_lint_plugins.ops.inference import (
     sizes,
     total,
 )
+from mlsys_lint_plugins.ops.msft_spec import contrib
 
 _DOMAIN: Final = "com.microsoft"
 _GENERATES: Final = Unsupported(
@@ -172,25 +173,13 @@ def _searches() -> tuple[OperatorSpec, ...]:
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     *_searches(),
-    *(
-        OperatorSpec(
-            domain=_DOMAIN,
-            op_type=name,
-            since_version=1,
-            estimate=estimate,
-            infer=infer,
-            shape_inputs=shape_inputs,
-        )
-        for name, estimate, infer, shape_inputs in (
-            ("NGramRepeatBlock", ngram_repeat_block, infer_scores, (0,)),
-            (
-                "SpeculativePrefixCommit",
-                speculative_prefix_commit,
-                infer_speculative_prefix_commit,
-                tuple(range(7)),
-            ),
-            ("RemovePadding", remove_padding, infer_remove_padding, (1,)),
-            ("RestorePadding", restore_padding, infer_restore_padding, (1,)),
-        )
+    contrib("NGramRepeatBlock", ngram_repeat_block, infer_scores, (0,)),
+    contrib(
+        "SpeculativePrefixCommit",
+        speculative_prefix_commit,
+        infer_speculative_prefix_commit,
+        tuple(range(7)),
     ),
+    contrib("RemovePadding", remove_padding, infer_remove_padding, (1,)),
+    contrib("RestorePadding", restore_padding, infer_restore_padding, (1,)),
 )

@@ -8,8 +8,8 @@ from typing import Final
 
 from onnx.shape_inference import InferenceContext
 
-from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, TensorInfo
-from mlsys_lint_plugins.ops.attention import Heads, attention_cost
+from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec
+from mlsys_lint_plugins.ops.attention import Heads, attention_cost, scores_and_values
 from mlsys_lint_plugins.ops.inference import (
     Infer,
     element_type,
@@ -20,10 +20,11 @@ from mlsys_lint_plugins.ops.inference import (
     sizes,
     total,
 )
+from mlsys_lint_plugins.ops.msft_caches import FULL_CACHE, in_place, known_scalar
+from mlsys_lint_plugins.ops.msft_spec import contrib
 
-_DOMAIN: Final = "com.microsoft"
 _NO_HEADS: Final = Declined("num_heads is required")
-FULL_CACHE: Final = "data-dependent: the cache is full"
+_FULL: Final = ("data-dependent: every sequence has full length",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +42,10 @@ _MULTI_HEAD: Final = _Slots(bias=3, mask=4, attention_bias=5, past=6, past_lengt
 _DECODER: Final = _Slots(bias=10, mask=3, attention_bias=4, past=5, past_length=7)
 
 
-def known_scalar(tensor: TensorInfo | None) -> int | None:
-    """The only element of a small constant."""
-    if tensor is None or tensor.value is None or tensor.value.size != 1:
-        return None
-    return int(tensor.value.reshape(-1)[0].item())
+def padded(node: NodeView, mask: int) -> tuple[str, ...]:
+    """A mask of rank 1 holds lengths: kernels may stop at the end of each sequence."""
+    lengths = node.optional_input(mask)
+    return _FULL if lengths is not None and lengths.rank == 1 else ()
 
 
 def _new_keys(node: NodeView, count: int) -> tuple[int, int, int]:
@@ -83,33 +83,6 @@ def _shares(node: NodeView, slots: _Slots) -> bool:
     return given_length or bool(node.integer("past_present_share_buffer", 0))
 
 
-def in_place(
-    base: OpCost, node: NodeView, caches: Sequence[tuple[int, int]], held: int, fresh: int
-) -> OpCost:
-    """The cost where caches (past, present) are one buffer each: what is held is read, what is new written.
-
-    The sequence is the last axis but one.
-    """
-    pasts = {
-        one.uid: one for at, _ in caches if (one := node.optional_input(at)) is not None
-    }.values()
-    unread = sum(_rows(one, one.dims[-2] - held) for one in pasts)
-    presents = [at for _, at in caches if at < len(node.outputs) and node.outputs[at] is not None]
-    unwritten = sum(_rows(node.output(at), node.output(at).dims[-2] - fresh) for at in presents)
-    return replace(
-        base,
-        bytes_read=base.bytes_read - unread,
-        bytes_written=base.bytes_written - unwritten,
-        aliases=tuple((past, present) for past, present in caches if present in presents),
-    )
-
-
-def _rows(cache: TensorInfo, rows: int) -> int:
-    """Bytes of that many rows of a sequence."""
-    length = cache.dims[-2]
-    return cache.nbytes * max(0, min(rows, length)) // length if length else 0
-
-
 def _projected(node: NodeView, slots: _Slots) -> OpCost | Declined:
     q, count = node.input(0), node.integer("num_heads", 0)
     if not count:
@@ -138,7 +111,7 @@ def _projected(node: NodeView, slots: _Slots) -> OpCost | Declined:
         heads,
         causal=bool(node.integer("unidirectional", 0)),
         vector_ops=biased + heads.scores * (1 + masks),
-        assumptions=(FULL_CACHE,) if unknown else (),
+        assumptions=(FULL_CACHE,) * unknown + padded(node, slots.mask),
     )
     caches = ((slots.past, 1), (slots.past + 1, 2))
     return in_place(base, node, caches, cached, fresh) if shared else base
@@ -159,8 +132,37 @@ def decoder_masked_attention(node: NodeView) -> OpCost | Declined:
     return _projected(node, _DECODER)
 
 
+def packed_cost(
+    node: NodeView,
+    heads: Heads,
+    tokens: int,
+    *,
+    each: int,
+    before: Sequence[Contraction] = (),
+    vector_ops: int = 0,
+) -> OpCost:
+    """Cost of N tokens of B sequences that have at most S; `each` operations per score besides softmax.
+
+    Scores are most where N // S sequences have full length and one has the rest.
+    """
+    full, rest = divmod(tokens, max(1, heads.queries))
+    whole = replace(heads, batch=min(full, heads.batch))
+    part = replace(heads, batch=int(full < heads.batch), queries=rest, keys=rest)
+    products = scores_and_values(part, node.input(0).type_name) if part.scores else ()
+    sure = heads.batch == 1 or tokens >= heads.batch * heads.queries
+    return attention_cost(
+        node,
+        whole,
+        causal=False,
+        before=(*before, *products),
+        vector_ops=vector_ops + part.softmax_ops + each * (whole.scores + part.scores),
+        transcendentals=part.scores,
+        assumptions=() if sure else ("data-dependent: as many sequences as can have full length",),
+    )
+
+
 def packed_multi_head_attention(node: NodeView) -> OpCost | Declined:
-    """com.microsoft.PackedMultiHeadAttention: without padded tokens; at most [S, S] scores a sequence.
+    """com.microsoft.PackedMultiHeadAttention: MultiHeadAttention without padded tokens: see packed_cost.
 
     Query [tokens, H] or [tokens, N, 3, D]; token_offset [B, S] tells how many sequences there are
     and the longest.
@@ -182,13 +184,8 @@ def packed_multi_head_attention(node: NodeView) -> OpCost | Declined:
     parts = (q, node.optional_input(1), value)
     given_bias = node.optional_input(3) is not None
     biased = sum(one.numel for one in parts if one is not None) if given_bias else 0
-    return attention_cost(
-        node,
-        heads,
-        causal=False,
-        vector_ops=biased + heads.scores * (1 + (node.optional_input(6) is not None)),
-        assumptions=("data-dependent: every sequence has full length",),
-    )
+    each = 1 + (node.optional_input(6) is not None)
+    return packed_cost(node, heads, q.dims[0], each=each, vector_ops=biased)
 
 
 def _infer_projected(slots: _Slots) -> Infer:
@@ -252,28 +249,15 @@ def infer_packed_multi_head(context: InferenceContext) -> None:
     put(context, 0, element_type(context, 0), (q[0], width))
 
 
-OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(
-        domain=_DOMAIN,
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        infer=infer,
-        shape_inputs=shape_inputs,
-    )
-    for name, estimate, infer, shape_inputs in (
-        ("MultiHeadAttention", multi_head_attention, _infer_projected(_MULTI_HEAD), (4, 8, 9)),
-        (
-            "DecoderMaskedMultiHeadAttention",
-            decoder_masked_attention,
-            _infer_projected(_DECODER),
-            (3, 7, 8, 9),
-        ),
-        (
-            "PackedMultiHeadAttention",
-            packed_multi_head_attention,
-            infer_packed_multi_head,
-            (4, 5),
-        ),
-    )
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    contrib("MultiHeadAttention", multi_head_attention, _infer_projected(_MULTI_HEAD), (4, 8, 9)),
+    contrib(
+        "DecoderMaskedMultiHeadAttention",
+        decoder_masked_attention,
+        _infer_projected(_DECODER),
+        (3, 7, 8, 9),
+    ),
+    contrib(
+        "PackedMultiHeadAttention", packed_multi_head_attention, infer_packed_multi_head, (4, 5)
+    ),
 )

@@ -25,27 +25,33 @@ from mlsys_lint_plugins.ops.inference import (
 from mlsys_lint_plugins.ops.msft import fused_conv
 from mlsys_lint_plugins.ops.msft_nhwc import Formula, infer_as
 
+_BLOCK: Final = 8
 _WIDEST_BLOCK: Final = 16
+_WIDER: Final = (
+    "at most: the file does not say whether a block has 8 or 16 channels; 16 are counted"
+)
 
 
 def conv(node: NodeView) -> OpCost | Declined:
     """FusedConv: bias, residual sum and activation are part of it.
 
-    The channels of X are those of W where they are not known otherwise.
+    The channels of X are those of W, also where the file does not tell the width of X's blocks.
     """
     x, w = node.input(0), node.input(1)
-    if x.shape is not None and len(x.shape) > 1 and x.shape[1] is None:
+    if x.shape is not None and len(x.shape) > 1 and (x.shape[1] is None or 1 in x.bounded):
         channels = w.dims[1] * node.integer("group", 1)
-        blocked = replace(x, shape=(x.shape[0], channels, *x.shape[2:]))
+        blocked = replace(x, shape=(x.shape[0], channels, *x.shape[2:]), bounded=x.bounded - {1})
         node = replace(node, inputs=(blocked, *node.inputs[1:]))
     return fused_conv(node)
 
 
-def reorder_input(node: NodeView) -> OpCost | Declined:
-    """A copy into blocks; what fills the last one is written too."""
-    if node.output().shape is not None and not node.output().is_static:
-        return Declined("the file does not say whether a block has 8 or 16 channels")
-    return cost(node, kernel_class="transpose")
+def reorder_input(node: NodeView) -> OpCost:
+    """A copy into blocks; what fills the last one is written too.
+
+    Where blocks of 8 and of 16 channels would differ, the wider ones count: an upper bound.
+    """
+    unknown = 1 in node.output().bounded
+    return cost(node, kernel_class="transpose", assumptions=(_WIDER,) if unknown else ())
 
 
 def reorder_output(node: NodeView) -> OpCost:
@@ -61,13 +67,15 @@ def _channels_second(context: InferenceContext) -> Sizes | None:
 
 
 def infer_reorder_input(context: InferenceContext) -> None:
-    """[N, C, positions...] in blocks; C is known where blocks of 8 and of 16 agree."""
+    """[N, C, positions...] in blocks: of 16, at most, where those of 8 are filled with fewer."""
     shape = _channels_second(context)
     if shape is None or len(shape) < 2:
         return
-    channels = shape[1]
-    full = channels is not None and channels % _WIDEST_BLOCK == 0
-    put(context, 0, element_type(context, 0), (shape[0], channels if full else None, *shape[2:]))
+    channels: int | str | None = None
+    if shape[1] is not None:
+        narrow, wide = (-(-shape[1] // width) * width for width in (_BLOCK, _WIDEST_BLOCK))
+        channels = wide if narrow == wide else f"max:{wide}"
+    put(context, 0, element_type(context, 0), (shape[0], channels, *shape[2:]))
 
 
 def infer_reorder_output(context: InferenceContext) -> None:

@@ -11,17 +11,15 @@ from onnx.shape_inference import InferenceContext
 from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.activation import ACTIVATIONS
 from mlsys_lint_plugins.ops.inference import (
-    Infer,
     element_type,
     integer,
     put,
     same_as,
     sizes,
 )
+from mlsys_lint_plugins.ops.msft_spec import contrib
 from mlsys_lint_plugins.ops.normalization import layer_norm_cost, rms_norm, rms_norm_cost
 from mlsys_lint_plugins.ops.rows import with_rows
-
-_DOMAIN: Final = "com.microsoft"
 
 
 def skip_layer_norm(node: NodeView) -> OpCost:
@@ -112,36 +110,20 @@ def _activation(name: str, bias: int | None = None) -> Callable[[NodeView], OpCo
     return estimate
 
 
-def _spec(
-    name: str,
-    estimate: Callable[[NodeView], OpCost],
-    infer: Infer,
-    domain: str = _DOMAIN,
-    shape_inputs: tuple[int, ...] = (),
-) -> OperatorSpec:
-    return OperatorSpec(
-        domain=domain,
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        infer=infer,
-        shape_inputs=shape_inputs,
-    )
-
-
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    _spec("SkipLayerNormalization", skip_layer_norm, infer_skip_norm),
-    _spec("SkipSimplifiedLayerNormalization", skip_rms_norm, infer_skip_norm),
+    contrib("SkipLayerNormalization", skip_layer_norm, infer_skip_norm),
+    contrib("SkipSimplifiedLayerNormalization", skip_rms_norm, infer_skip_norm),
     # RMSNormalization under the name that ONNX Runtime gives it, in the domain ai.onnx.
-    _spec("SimplifiedLayerNormalization", rms_norm, infer_simplified, domain=""),
-    _spec(
-        "EmbedLayerNormalization",
-        embed_layer_norm,
-        infer_embed_layer_norm,
-        shape_inputs=(0, 1, 7, 8),
+    OperatorSpec(
+        domain="",
+        op_type="SimplifiedLayerNormalization",
+        since_version=1,
+        estimate=rms_norm,
+        infer=infer_simplified,
     ),
-    _spec("Gelu", _activation("Gelu"), same_as(0)),
-    _spec("FastGelu", _activation("FastGelu", bias=1), same_as(0)),
-    _spec("BiasGelu", _activation("Gelu", bias=1), same_as(0)),
-    _spec("QuickGelu", _activation("QuickGelu"), same_as(0)),
+    contrib("EmbedLayerNormalization", embed_layer_norm, infer_embed_layer_norm, (0, 1, 7, 8)),
+    contrib("Gelu", _activation("Gelu"), same_as(0)),
+    contrib("FastGelu", _activation("FastGelu", bias=1), same_as(0)),
+    contrib("BiasGelu", _activation("Gelu", bias=1), same_as(0)),
+    contrib("QuickGelu", _activation("QuickGelu"), same_as(0)),
 )

@@ -18,8 +18,14 @@ from mlsys_lint_plugins.ops.inference import (
     put,
     sizes,
 )
-from mlsys_lint_plugins.ops.msft_group_query import QUANTIZE_OPS, prepared_heads, score_work
-from mlsys_lint_plugins.ops.msft_multi_head import known_scalar
+from mlsys_lint_plugins.ops.msft_caches import known_scalar
+from mlsys_lint_plugins.ops.msft_group_query import (
+    QUANTIZE_OPS,
+    prepared_heads,
+    rotary_tables,
+    score_work,
+)
+from mlsys_lint_plugins.ops.msft_spec import contrib
 from mlsys_lint_plugins.ops.rows import with_rows
 
 _NO_HEADS: Final = Declined("num_heads and kv_num_heads are required")
@@ -116,7 +122,10 @@ def sparse_paged_attention(node: NodeView) -> OpCost | Declined:
 
 
 def dynamic_sparse_attention(node: NodeView) -> OpCost | Declined:
-    """com.microsoft.DynamicSparseAttention: as SparsePagedAttention with one cache [B, Hkv, P, D] each."""
+    """com.microsoft.DynamicSparseAttention: as SparsePagedAttention with one cache [B, Hkv, P, D] each.
+
+    A past has room for the new keys (its size is that of the present), so that it may be changed in place.
+    """
     batch, length, _ = node.input(0).dims
     past = node.optional_input(3)
     total = known_scalar(node.optional_input(10))
@@ -169,8 +178,7 @@ def _attended(node: NodeView, slots: _Slots, heads: Heads, held: int, note: str)
         read=[at for at in range(len(node.inputs)) if at not in kept],
         assumptions=(note,),
     )
-    tables = [one for at in slots.tables if (one := node.optional_input(at)) is not None]
-    return with_rows(base, [(one, tokens) for one in tables])
+    return with_rows(base, [(one, tokens) for one in rotary_tables(node, slots.tables)])
 
 
 def _quantized(node: NodeView) -> int:
@@ -197,14 +205,14 @@ def _bytes_of(cache: TensorInfo, heads_axis: int, rows: int) -> int:
 
 
 def _cached(base: OpCost, node: NodeView, slots: _Slots, held: int, tokens: int) -> OpCost:
-    """Reads the rows that are held, writes those of the tokens in place."""
+    """Reads the rows that are held, writes those of the tokens in place; without a past all of them."""
     read = _reading(base, node, slots, slots.caches, held)
-    if slots is _DYNAMIC:
-        return read
     results = [
         (source, target)
         for target, source in enumerate(slots.caches, start=1)
-        if target < len(node.outputs) and node.outputs[target] is not None
+        if node.optional_input(source) is not None
+        and target < len(node.outputs)
+        and node.outputs[target] is not None
     ]
     written = base.bytes_written - sum(node.output(target).nbytes for _, target in results)
     caches = [one for at in slots.caches if (one := node.optional_input(at)) is not None]
@@ -243,23 +251,12 @@ def infer_dynamic(context: InferenceContext) -> None:
     put(context, 3, TensorProto.INT32, (1,))
 
 
-OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(
-        domain="com.microsoft",
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        infer=infer,
-        shape_inputs=shape_inputs,
-    )
-    for name, estimate, infer, shape_inputs in (
-        ("PagedAttention", paged_attention, infer_paged, (5, 6, 7, 10, 16)),
-        ("SparsePagedAttention", sparse_paged_attention, infer_paged, (5, 6, 7, 8, 9, 10, 13, 21)),
-        (
-            "DynamicSparseAttention",
-            dynamic_sparse_attention,
-            infer_dynamic,
-            (7, 8, 9, 10, 13, 17),
-        ),
-    )
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    contrib("PagedAttention", paged_attention, infer_paged, (5, 6, 7, 10, 16)),
+    contrib(
+        "SparsePagedAttention", sparse_paged_attention, infer_paged, (5, 6, 7, 8, 9, 10, 13, 21)
+    ),
+    contrib(
+        "DynamicSparseAttention", dynamic_sparse_attention, infer_dynamic, (7, 8, 9, 10, 13, 17)
+    ),
 )

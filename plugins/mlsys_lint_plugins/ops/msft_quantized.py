@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from onnx import TensorProto
@@ -26,10 +27,11 @@ from mlsys_lint_plugins.ops.linear import (
     matmul_contraction,
     shift_ops,
 )
+from mlsys_lint_plugins.ops.quantization import dynamic_quantize_ops
 from mlsys_lint_plugins.ops.recurrent import CELLS, recurrent_cost, sizes_of
 
-_QUANTIZE_OPS: Final = REQUANTIZE_OPS + 2
-"""Per element quantized on the fly: its part of the minimum and maximum, then as any other."""
+_ON_THE_FLY: Final = "uint8"
+"""Type that ONNX Runtime quantizes activations to on the fly, whatever the weights have."""
 _RESCALE_OPS: Final = 2
 """Per int32 result that becomes float: conversion, scale."""
 
@@ -64,17 +66,19 @@ def infer_qgemm(context: InferenceContext) -> None:
 
 
 def dynamic_quantize_matmul(node: NodeView) -> OpCost:
-    """A is quantized on the fly (7 per element), multiplied in 8 bits, converted and scaled (2).
+    """DynamicQuantizeLinear of A, MatMulInteger, conversion and scale of every result (2).
 
-    Zero points of B count 1 per element, the bias 1 per result.
+    The zero point of A counts 1 per element, as does that of B where there is one; the bias 1 per
+    result. The product of the two scales is not counted.
     """
     a, b = node.input(0), node.input(1)
-    contraction = matmul_contraction(a.dims, b.dims, b.type_name)
+    contraction = matmul_contraction(a.dims, b.dims, _ON_THE_FLY)
     return cost(
         node,
         kernel_class=contraction_class(contraction),
         contractions=(contraction,),
-        vector_ops=_QUANTIZE_OPS * a.numel
+        vector_ops=dynamic_quantize_ops(a.numel)
+        + a.numel
         + shift_ops(node, (1, 3))
         + per_output(node, 4)
         + _RESCALE_OPS * node.output().numel,
@@ -110,18 +114,23 @@ def infer_scaled_product(scale: int) -> Infer:
 def dynamic_quantize_lstm(node: NodeView) -> OpCost | Declined:
     """LSTM's MACs in 8 bits: W is [D, I, 4 H], R [D, H, 4 H].
 
-    Besides LSTM's own vector operations: 7 for each element of X and of the state that is quantized
-    in every step, zero points 1 per weight, conversion and scale for each of the two products.
+    Besides LSTM's own vector operations: DynamicQuantizeLinear of X and, for every direction and
+    step, of the state before it; zero points 1 per element of these and of the weights; conversion
+    and scale for each of the two products.
     """
     w, hidden = node.input(1), node.input(2).dims[1]
     cell = CELLS["LSTM"]
     shape = sizes_of(node, cell.gates, hidden)
+    quantized, calls = node.input(0).numel + shape.states, shape.directions * shape.steps
+    each_state = dynamic_quantize_ops(shape.batch * shape.hidden)
     extra = (
-        _QUANTIZE_OPS * (node.input(0).numel + shape.states)
+        dynamic_quantize_ops(node.input(0).numel)
+        + calls * each_state
+        + quantized
         + shift_ops(node, (1, 9), (2, 11))
         + 2 * _RESCALE_OPS * cell.gates * shape.states
     )
-    return recurrent_cost(node, cell, shape, w, extra_ops=extra)
+    return recurrent_cost(node, cell, shape, replace(w, dtype=_ON_THE_FLY), extra_ops=extra)
 
 
 def infer_lstm(context: InferenceContext) -> None:

@@ -11,9 +11,8 @@ from onnx.shape_inference import InferenceContext
 from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
 from mlsys_lint_plugins.ops.attention import rotary_cost
 from mlsys_lint_plugins.ops.inference import element_type, integer, put, same_as, sizes
+from mlsys_lint_plugins.ops.msft_spec import contrib
 from mlsys_lint_plugins.ops.rows import with_rows
-
-_DOMAIN: Final = "com.microsoft"
 
 
 def gemma_rotary_embedding(node: NodeView) -> OpCost:
@@ -97,27 +96,7 @@ def _times(left: int | None, right: int | None) -> int | None:
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    OperatorSpec(
-        domain=_DOMAIN,
-        op_type="GemmaRotaryEmbedding",
-        since_version=1,
-        estimate=gemma_rotary_embedding,
-        infer=infer_gemma_rotary_embedding,
-    ),
-    OperatorSpec(
-        domain=_DOMAIN,
-        op_type="MRotaryEmbedding",
-        since_version=1,
-        estimate=multi_rotary_embedding,
-        infer=same_as(0),
-        shape_inputs=(1,),
-    ),
-    OperatorSpec(
-        domain=_DOMAIN,
-        op_type="RMSNormRotary",
-        since_version=1,
-        estimate=rms_norm_rotary,
-        infer=infer_rms_norm_rotary,
-        shape_inputs=(2, 5),
-    ),
+    contrib("GemmaRotaryEmbedding", gemma_rotary_embedding, infer_gemma_rotary_embedding),
+    contrib("MRotaryEmbedding", multi_rotary_embedding, same_as(0), (1,)),
+    contrib("RMSNormRotary", rms_norm_rotary, infer_rms_norm_rotary, (2, 5)),
 )

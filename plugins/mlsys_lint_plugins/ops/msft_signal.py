@@ -7,7 +7,7 @@ from typing import Final
 
 from onnx.shape_inference import InferenceContext
 
-from mlsys_lint import Contraction, NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.inference import element_type, integer, put, sizes
 from mlsys_lint_plugins.ops.linear import contraction_class
 from mlsys_lint_plugins.ops.msft_spec import contrib
@@ -79,14 +79,16 @@ def infer_unfold(context: InferenceContext) -> None:
         )
 
 
-def word_embedding(node: NodeView) -> OpCost:
+def word_embedding(node: NodeView) -> OpCost | Declined:
     """Characters of S words [S, L] are looked up, convolved, pooled: S * P * F * w * e MACs.
 
     F filters of w characters of e features, P = L - w + 1 positions a word; per result of the
     convolution bias and tanh, per word and filter P - 1 maxima. Lengths of words are not counted.
     """
     words, weights, bias, table = (node.input(position) for position in range(4))
-    count, length = words.dims[-2:]
+    if words.rank != 2:
+        return Declined("words of characters have rank 2")
+    count, length = words.dims
     filters, _, width, features = weights.dims
     positions = max(1, length - width + 1)
     results = count * positions * filters
@@ -108,8 +110,8 @@ def word_embedding(node: NodeView) -> OpCost:
 def infer_word_embedding(context: InferenceContext) -> None:
     """[S, F]."""
     words, weights = sizes(context, 0), sizes(context, 1)
-    if words and weights:
-        put(context, 0, element_type(context, 1), (*words[:-1], weights[0]))
+    if words and weights and len(words) == 2:
+        put(context, 0, element_type(context, 1), (words[0], weights[0]))
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (

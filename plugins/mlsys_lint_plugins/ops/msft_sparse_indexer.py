@@ -18,7 +18,8 @@ from mlsys_lint_plugins.ops.inference import (
     sizes,
     total,
 )
-from mlsys_lint_plugins.ops.msft_multi_head import known_scalar
+from mlsys_lint_plugins.ops.msft_caches import in_place, known_scalar
+from mlsys_lint_plugins.ops.msft_spec import contrib
 from mlsys_lint_plugins.ops.rows import with_rows
 
 _COS, _SIN = 4, 5
@@ -49,7 +50,8 @@ def sparse_attention_indexer(node: NodeView) -> OpCost | Declined:
     """com.microsoft.SparseAttentionIndexer: see _indexer_cost.
 
     qsa pools the T // r complete blocks of all T tokens at each call; csa the windows that the new
-    tokens close, and scores against all compressed keys.
+    tokens close, and scores against all compressed keys. With a past_sequence_length past and present
+    may be one buffer: the keys that it holds are read, the new ones written.
     """
     batch, length, _ = node.input(0).dims
     ratio, policy = node.integer("compress_ratio", 0), node.text("policy_mode")
@@ -58,6 +60,7 @@ def sparse_attention_indexer(node: NodeView) -> OpCost | Declined:
     past, used = node.input(7), node.optional_input(12)
     held = past.dims[1] if used is None else known_scalar(used)
     notes: tuple[str, ...] = ()
+    added = length
     if held is None:
         held, notes = max(0, past.dims[1] - length), ("data-dependent: the cache is full",)
     if policy == "qsa":
@@ -71,11 +74,14 @@ def sparse_attention_indexer(node: NodeView) -> OpCost | Declined:
             hidden=batch * (length * blocks - seen),
         )
     else:
-        closed = closed_windows(_buffered(node), length, ratio)[0]
+        added = closed_windows(_buffered(node), length, ratio)[0]
         plan = _Plan(
-            queries=batch * length, sequences=batch, entries=held + closed, fresh=batch * closed
+            queries=batch * length, sequences=batch, entries=held + added, fresh=batch * added
         )
-    return _indexer_cost(node, plan, notes)
+    base = _indexer_cost(node, plan, notes)
+    if used is None:
+        return base
+    return in_place(base, node, ((7, 1),), held, added)
 
 
 def _buffered(node: NodeView) -> int:
@@ -256,33 +262,18 @@ def infer_packed_merge(context: InferenceContext) -> None:
     put(context, 2, TensorProto.INT32, (count,))
 
 
-OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
-    OperatorSpec(
-        domain="com.microsoft",
-        op_type=name,
-        since_version=1,
-        estimate=estimate,
-        infer=infer,
-        shape_inputs=shape_inputs,
-    )
-    for name, estimate, infer, shape_inputs in (
-        (
-            "SparseAttentionIndexer",
-            sparse_attention_indexer,
-            infer_sparse_attention_indexer,
-            (6, 11, 12),
-        ),
-        (
-            "PackedSparseAttentionIndexer",
-            packed_sparse_attention_indexer,
-            infer_packed_indexer,
-            (6, 7, 11, 15, 16, 17, 18, 19, 20, 21),
-        ),
-        (
-            "PackedSparseAttentionIndexerMerge",
-            packed_merge,
-            infer_packed_merge,
-            tuple(range(7)),
-        ),
-    )
+OPERATORS: Final[tuple[OperatorSpec, ...]] = (
+    contrib(
+        "SparseAttentionIndexer",
+        sparse_attention_indexer,
+        infer_sparse_attention_indexer,
+        (6, 11, 12),
+    ),
+    contrib(
+        "PackedSparseAttentionIndexer",
+        packed_sparse_attention_indexer,
+        infer_packed_indexer,
+        (6, 7, 11, *range(15, 22)),
+    ),
+    contrib("PackedSparseAttentionIndexerMerge", packed_merge, infer_packed_merge, tuple(range(7))),
 )

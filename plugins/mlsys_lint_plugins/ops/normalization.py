@@ -9,6 +9,7 @@ from onnx.shape_inference import InferenceContext
 
 from mlsys_lint import NodeView, OpCost, OperatorSpec, TensorInfo, cost
 from mlsys_lint_plugins.ops.inference import element_type, put, same_as, sizes
+from mlsys_lint_plugins.ops.ranks import Formula, ranked
 
 
 def layer_norm_cost(node: NodeView, data: TensorInfo, *, extra: int = 0, bias: bool) -> OpCost:
@@ -203,13 +204,26 @@ _ESTIMATES: Final = {
     "MeanVarianceNormalization": mean_variance,
     "LRN": local_response,
 }
+_LEAST_RANK: Final = {
+    "BatchNormalization": 1,
+    "InstanceNormalization": 2,
+    "GroupNormalization": 2,
+    "LRN": 2,
+}
+
+
+def _guarded(name: str, estimate: Formula) -> Formula:
+    if name in ("LayerNormalization", "RMSNormalization", "LpNormalization"):
+        return ranked(estimate, along=True)
+    return ranked(estimate, least={0: _LEAST_RANK.get(name, 0)})
+
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = tuple(
     OperatorSpec(
         domain="",
         op_type=name,
         since_version=1,
-        estimate=estimate,
+        estimate=_guarded(name, estimate),
         infer=infer_batch_norm if name == "BatchNormalization" else same_as(0),
     )
     for name, estimate in _ESTIMATES.items()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from math import ceil, prod
 from typing import Final
 
-from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.conv import interpolation_ops
 from mlsys_lint_plugins.ops.first_versions import first_version, power_changes
 from mlsys_lint_plugins.ops.inference import infer_from_sizes
+from mlsys_lint_plugins.ops.ranks import Formula, ranked
 
 
 def _window(node: NodeView) -> int:
@@ -46,13 +47,14 @@ def _lp_cost(node: NodeView, values: int, outputs: int) -> OpCost:
     per output, any other p an absolute value and a power each and a power per output.
     """
     roots = {1: 0, 2: outputs}.get(_power(node), values + outputs)
-    return cost(node, kernel_class="pool", vector_ops=2 * values - outputs, transcendentals=roots)
+    operations = values + max(0, values - outputs)
+    return cost(node, kernel_class="pool", vector_ops=operations, transcendentals=roots)
 
 
 def global_max_pool(node: NodeView) -> OpCost:
-    """N - 1 comparisons for each of the N * C results."""
-    outputs = node.output().numel
-    return cost(node, kernel_class="pool", vector_ops=node.input(0).numel - outputs)
+    """N - 1 comparisons for each of the N * C results; none where there is nothing to compare."""
+    compared = max(0, node.input(0).numel - node.output().numel)
+    return cost(node, kernel_class="pool", vector_ops=compared)
 
 
 def global_average_pool(node: NodeView) -> OpCost:
@@ -70,13 +72,15 @@ def max_unpool(node: NodeView) -> OpCost:
     return cost(node, kernel_class="scatter", read=(0, 1))
 
 
-def max_roi_pool(node: NodeView) -> OpCost:
+def max_roi_pool(node: NodeView) -> OpCost | Declined:
     """Every region's maxima: one comparison less than elements for each bin.
 
     At most every region covers the map. Its p bins along an axis of n then hold at most n + p - 1
     elements: what lies on the edge of two bins belongs to both.
     """
     (_, channels, *extents), (regions, _, *bins) = node.input(0).dims, node.output().dims
+    if len(bins) != len(extents):
+        return Declined("the output has not as many axes as the map")
     held = prod(extent + bin_ - 1 for extent, bin_ in zip(extents, bins, strict=True))
     return cost(
         node,
@@ -91,6 +95,7 @@ def roi_align(node: NodeView) -> OpCost:
 
     A sample takes 7 operations per channel and 12 that all channels share. Their number is
     sampling_ratio^2; 0 means ceil(region / bins) in each direction, at most that of the whole map.
+    A sample reads 4 elements of a channel; they count as different ones, at most the whole map.
     """
     x, output = node.input(0), node.output()
     regions, _, height, width = output.dims
@@ -99,9 +104,11 @@ def roi_align(node: NodeView) -> OpCost:
     each_value, each_location = interpolation_ops(2)
     combined = samples - (node.text("mode", "avg") == "max")
     widest = "data-dependent: every region covers the whole feature map"
+    read = replace(x, shape=(min(x.numel, 4 * samples * output.numel),))
     return cost(
         node,
         kernel_class="pool",
+        read=(read, 1, 2),
         vector_ops=output.numel * (samples * each_value + combined)
         + regions * height * width * samples * each_location,
         assumptions=() if ratio else (widest,),
@@ -111,7 +118,7 @@ def roi_align(node: NodeView) -> OpCost:
 def _spec(
     name: str,
     since: int,
-    estimate: Callable[[NodeView], OpCost],
+    estimate: Formula,
     shape_inputs: tuple[int, ...] = (),
 ) -> OperatorSpec:
     return OperatorSpec(
@@ -119,10 +126,14 @@ def _spec(
     )
 
 
+def _windowed(estimate: Formula) -> Formula:
+    return ranked(estimate, least={0: 2}, positive=("kernel_shape", "strides", "dilations"))
+
+
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    _spec("MaxPool", 1, max_pool),
-    _spec("AveragePool", 1, average_pool),
-    *first_version(_spec("LpPool", 1, lp_pool), 2, power_changes),
+    _spec("MaxPool", 1, _windowed(max_pool)),
+    _spec("AveragePool", 1, _windowed(average_pool)),
+    *first_version(_spec("LpPool", 1, _windowed(lp_pool)), 2, power_changes),
     _spec("GlobalMaxPool", 1, global_max_pool),
     _spec("GlobalAveragePool", 1, global_average_pool),
     *first_version(_spec("GlobalLpPool", 1, global_lp_pool), 2, power_changes),
@@ -134,6 +145,6 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
         shape_inputs=(1, 2),
         infer=infer_from_sizes(2),
     ),
-    _spec("MaxRoiPool", 1, max_roi_pool),
-    _spec("RoiAlign", 10, roi_align, (2,)),
+    _spec("MaxRoiPool", 1, ranked(max_roi_pool, exactly={0: 4}, positive=("pooled_shape",))),
+    _spec("RoiAlign", 10, ranked(roi_align, exactly={0: 4, 1: 2}), (2,)),
 )

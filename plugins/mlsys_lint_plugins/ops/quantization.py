@@ -31,13 +31,17 @@ _RANGE_OPS: Final = 10
 its difference from 0, two bounds of the zero point, rounding, conversion."""
 
 
+def dynamic_quantize_ops(elements: int) -> int:
+    """Minimum and maximum (2 n - 2), _RANGE_OPS for scale and zero point, QuantizeLinear (5 n)."""
+    return max(0, 2 * elements - 2) + _RANGE_OPS + 5 * elements
+
+
 def dynamic_quantize(node: NodeView) -> OpCost:
-    """Minimum and maximum of x (2 n - 2), _RANGE_OPS for scale and zero point, QuantizeLinear (5 n)."""
-    n = node.input(0).numel
+    """A tensor that is quantized by its own range: see dynamic_quantize_ops."""
     return cost(
         node,
         kernel_class="quantize",
-        vector_ops=max(0, 2 * n - 2) + _RANGE_OPS + 5 * n,
+        vector_ops=dynamic_quantize_ops(node.input(0).numel),
         dtype=node.input(0).dtype,
     )
 

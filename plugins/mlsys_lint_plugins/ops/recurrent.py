@@ -11,6 +11,7 @@ from onnx.shape_inference import InferenceContext
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
 from mlsys_lint_plugins.ops.fused_activation import activation_counts
 from mlsys_lint_plugins.ops.inference import element_type, put, sizes
+from mlsys_lint_plugins.ops.ranks import ranked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +153,15 @@ def _activations(node: NodeView, cell: Cell, directions: int) -> tuple[int, int]
     return ops, transcendentals
 
 
+def _weights(node: NodeView) -> str | None:
+    """W is [D, G H, I] and R [D, G H, H] for an input of I elements."""
+    inputs, (_, rows, width), recurrence = (node.input(at).dims for at in range(3))
+    fits = width == inputs[2] and recurrence[1] == rows
+    if fits and rows == CELLS[node.op_type].gates * recurrence[2]:
+        return None
+    return f"weights {(rows, width)} and {recurrence[1:]} do not fit {inputs[2]} inputs"
+
+
 def infer_recurrent(context: InferenceContext) -> None:
     """Y [T, D, B, H], Y_h and Y_c [D, B, H]; onnx infers nothing before opset 7."""
     x, recurrence = sizes(context, 0), sizes(context, 2)
@@ -168,7 +178,7 @@ def _spec(name: str) -> OperatorSpec:
         domain="",
         op_type=name,
         since_version=1,
-        estimate=recurrent,
+        estimate=ranked(recurrent, exactly={0: 3, 1: 3, 2: 3}, fault=_weights),
         shape_inputs=(4,),
         infer=infer_recurrent,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, log2
 from typing import Final
 
-from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.bounds import infer_top_k
+from mlsys_lint_plugins.ops.ranks import ranked
 
 _PER_INPUT: Final = {
     # name: (operations, transcendentals per input element; operations, transcendentals per output),
@@ -43,22 +45,26 @@ def reduction(node: NodeView) -> OpCost:
     )
 
 
-def cumulative(node: NodeView) -> OpCost:
+def cumulative(node: NodeView) -> OpCost | Declined:
     """N - 1 operations along an axis of n; along the longest one (at most) where it is not known.
 
-    An exclusive sum takes as many: it begins with 0 (a product with 1) instead of the first element.
+    An exclusive sum takes as many: it begins with 0 (a product with 1) instead of the first element,
+    and does not read the last one.
     """
     data, axis = node.input(0), node.input(1)
     inputs, dims = data.numel, data.dims or (1,)
     known = axis.value is not None or len(set(dims)) == 1
     size = max(dims)
     if axis.value is not None:
-        size = dims[int(axis.value.reshape(-1)[0]) % len(dims)]
+        if axis.value.size != 1 or not -len(dims) <= (place := int(axis.value.item())) < len(dims):
+            return Declined(f"axis is none of the input's {len(dims)}")
+        size = dims[place]
+    unread = inputs // size if size and node.integer("exclusive", 0) else 0
     return cost(
         node,
         kernel_class="reduction",
         vector_ops=inputs - inputs // size if size else 0,
-        read=(0,),
+        read=(replace(data, shape=(inputs - unread,)),),
         assumptions=() if known else ("data-dependent: along the longest axis",),
     )
 
@@ -103,12 +109,17 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
         )
         for name in ("CumSum", "CumProd")
     ),
-    OperatorSpec(domain="", op_type="Det", since_version=11, estimate=determinant),
+    OperatorSpec(
+        domain="",
+        op_type="Det",
+        since_version=11,
+        estimate=ranked(determinant, least={0: 2}),
+    ),
     OperatorSpec(
         domain="",
         op_type="TopK",
         since_version=1,
-        estimate=top_k,
+        estimate=ranked(top_k, along=True),
         shape_inputs=(1,),
         infer=infer_top_k,
     ),

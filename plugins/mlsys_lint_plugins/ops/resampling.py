@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Final
 
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.first_versions import first_version, upsample_changes
 from mlsys_lint_plugins.ops.movement import partly_read
+from mlsys_lint_plugins.ops.ranks import Formula, ranked
 
 _TAPS: Final = {"nearest": 1, "linear": 2, "cubic": 4, "bilinear": 2, "bicubic": 4}
 """Samples per interpolated axis."""
@@ -19,26 +20,35 @@ def resize(node: NodeView) -> OpCost:
 
     An axis that is scaled takes 2 taps (linear) or 4 (cubic), with `antialias` ceil(taps *
     in / out) where it shrinks. Nearest copies. Weights depend on positions, not on channels, and are
-    not counted. What is read is at most the input, and at most the taps of every output element.
+    not counted. Along each axis at most the input is read, and at most the taps of every output.
     """
     x, y = node.input(0), node.output()
     taps = _TAPS.get(node.text("mode", "nearest"), 1)
     smooth = bool(node.integer("antialias", 0)) and taps > 1
-    samples = prod(_axis_taps(taps, *pair, smooth=smooth) for pair in _resampled(node))
+    each = {axis: _axis_taps(taps, *pair, smooth=smooth) for axis, *pair in _resampled(node)}
+    samples = prod(each.values())
+    reached = (size * each.get(axis, 1) for axis, size in enumerate(y.dims))
     return partly_read(
         node,
         "resize",
-        min(x.numel, y.numel * samples),
+        prod(map(min, x.dims, reached)),
         vector_ops=(2 * samples - 1) * y.numel if samples > 1 else 0,
     )
 
 
-def _resampled(node: NodeView) -> Iterator[tuple[int, int]]:
-    """(in, out) of each axis whose size changes, or whose scale is not 1 though its size stays."""
+def resized(node: NodeView) -> OpCost | Declined:
+    """Resize, Upsample: see `resize`; a result of another rank is none of theirs."""
+    if node.input(0).rank != node.output().rank:
+        return Declined("input and output have different ranks")
+    return resize(node)
+
+
+def _resampled(node: NodeView) -> Iterator[tuple[int, int, int]]:
+    """(axis, in, out) of each axis whose size changes, or whose scale is not 1 though its size stays."""
     scales = _scales(node)
     for axis, pair in enumerate(zip(node.input(0).dims, node.output().dims, strict=True)):
         if pair[0] != pair[1] or scales.get(axis, 1.0) != 1.0:
-            yield pair
+            yield axis, *pair
 
 
 def _scales(node: NodeView) -> Mapping[int, float]:
@@ -49,7 +59,7 @@ def _scales(node: NodeView) -> Mapping[int, float]:
     if given is not None and given.value is not None:
         values = given.value.reshape(-1).tolist()
     scales = values if isinstance(values, list | tuple) else ()
-    axes = [axis % rank for axis in node.integers("axes", range(rank))]
+    axes = [axis % max(1, rank) for axis in node.integers("axes", range(rank))]
     return dict(zip(axes, map(float, scales), strict=False))
 
 
@@ -111,6 +121,8 @@ def col2im(node: NodeView) -> OpCost | Declined:
     x, y, block = node.input(0), node.output(), node.input(2).value
     if block is None:
         return Declined("block_shape is not known")
+    if not _fits(node, block.size):
+        return Declined("attributes, block_shape and the image have different numbers of axes")
     meeting, pixels = 1, 1
     for axis, extent in enumerate(map(int, block.reshape(-1))):
         places = list(_places(node, axis, extent, y.dims[2 + axis]))
@@ -119,6 +131,16 @@ def col2im(node: NodeView) -> OpCost | Declined:
     images = prod(y.dims[:2])
     return partly_read(
         node, "copy", min(x.numel, images * meeting), vector_ops=images * (meeting - pixels)
+    )
+
+
+def _fits(node: NodeView, axes: int) -> bool:
+    listed = {name: len(node.integers(name)) for name in ("strides", "dilations", "pads")}
+    return (
+        node.output().rank == axes + 2
+        and listed["strides"] in (0, axes)
+        and listed["dilations"] in (0, axes)
+        and listed["pads"] in (0, 2 * axes)
     )
 
 
@@ -135,18 +157,16 @@ def _places(node: NodeView, axis: int, extent: int, size: int) -> Iterator[int]:
                 yield place
 
 
-def _spec(
-    name: str, estimate: Callable[[NodeView], OpCost | Declined], *shape_inputs: int
-) -> OperatorSpec:
+def _spec(name: str, estimate: Formula, *shape_inputs: int) -> OperatorSpec:
     return OperatorSpec(
         domain="", op_type=name, since_version=1, estimate=estimate, shape_inputs=shape_inputs
     )
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
-    _spec("Resize", resize, 1, 2, 3),
-    *first_version(_spec("Upsample", resize, 1), 7, upsample_changes),
-    _spec("GridSample", grid_sample),
-    _spec("AffineGrid", affine_grid, 1),
-    _spec("Col2Im", col2im, 1, 2),
+    _spec("Resize", resized, 1, 2, 3),
+    *first_version(_spec("Upsample", resized, 1), 7, upsample_changes),
+    _spec("GridSample", ranked(grid_sample, least={0: 3, 1: 3})),
+    _spec("AffineGrid", ranked(affine_grid, exactly={0: 3}), 1),
+    _spec("Col2Im", ranked(col2im, exactly={0: 3}, positive=("strides", "dilations")), 1, 2),
 )

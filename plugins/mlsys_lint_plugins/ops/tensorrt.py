@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from onnx import TensorProto
 from onnx.shape_inference import InferenceContext
 
-from mlsys_lint import NodeView, OpCost, OperatorSpec, cost
+from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.conv import interpolation_ops
 from mlsys_lint_plugins.ops.inference import Infer, element_type, integer, put, same_as, sizes
+from mlsys_lint_plugins.ops.ranks import Formula, ranked
 
 _CANDIDATES: Final = 4096
 """Boxes with the highest scores of an image that EfficientNMS compares (the plugin's README)."""
@@ -97,6 +97,13 @@ def pyramid_align(node: NodeView) -> OpCost:
     )
 
 
+def aligned(node: NodeView) -> OpCost | Declined:
+    """See `pyramid_align`; a result of another rank is none of theirs."""
+    if node.output().rank != 5:
+        return Declined("the output has not 5 axes")
+    return pyramid_align(node)
+
+
 def infer_nms(context: InferenceContext) -> None:
     """Counts [N, 1], boxes [N, K, 4], scores [N, K] and classes [N, K] for K = max_output_boxes."""
     shape = sizes(context, 0)
@@ -115,13 +122,13 @@ def infer_patches(context: InferenceContext) -> None:
         put(context, 0, element_type(context, 1), (*boxes[:2], level[1], extent, extent))
 
 
-def _spec(name: str, estimate: Callable[[NodeView], OpCost], infer: Infer) -> OperatorSpec:
+def _spec(name: str, estimate: Formula, infer: Infer) -> OperatorSpec:
     return OperatorSpec(domain="", op_type=name, since_version=1, estimate=estimate, infer=infer)
 
 
 OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("DisentangledAttention_TRT", disentangled_attention, same_as(0)),
-    _spec("EfficientNMS_TRT", efficient_nms, infer_nms),
-    _spec("MultilevelCropAndResize_TRT", pyramid_align, infer_patches),
-    _spec("PyramidROIAlign_TRT", pyramid_align, infer_patches),
+    _spec("EfficientNMS_TRT", ranked(efficient_nms, least={0: 3, 1: 3}), infer_nms),
+    _spec("MultilevelCropAndResize_TRT", aligned, infer_patches),
+    _spec("PyramidROIAlign_TRT", aligned, infer_patches),
 )

@@ -65,7 +65,7 @@ def _pool_bytes(node: NodeView, *, weighted: bool) -> int:
     starts = (*node.integers("ngram_counts"), count)
     total = 0
     for n in _lengths(node):
-        if n < len(starts) and isinstance(pool, tuple):
+        if 0 < n < len(starts) and isinstance(pool, tuple):
             items = pool[starts[n - 1] : starts[n]]
             total += attribute_bytes(items) + len(items) // n * (_INDEX_BYTES + 4 * weighted)
     return total
