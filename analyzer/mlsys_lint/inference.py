@@ -10,20 +10,12 @@ import onnx
 from onnx import shape_inference
 
 from mlsys_lint.intervals import facing, interval
+from mlsys_lint.maxima import differing, marked_like, settle_maxima
+from mlsys_lint.onnx_types import Dense, tensor_type
 from mlsys_lint.records import OperatorSpec
 from mlsys_lint.schemas import DEFAULTS_MATTER, imports_of, schemas_for, with_defaults
 from mlsys_lint.values import evaluate, is_direct
-from mlsys_lint.worlds import (
-    Array,
-    Dense,
-    World,
-    differing,
-    marked_like,
-    named,
-    settle_maxima,
-    shape_value,
-    tensor_type,
-)
+from mlsys_lint.worlds import Array, World, named, shape_value
 
 _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 """Operators that never give more elements than they take, whatever their output's extent."""

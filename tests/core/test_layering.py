@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "loading",
         "shapes",
         "values",
+        "onnx_types",
+        "maxima",
         "worlds",
         "schemas",
         "intervals",

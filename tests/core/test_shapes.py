@@ -6,10 +6,10 @@ import onnx
 import pytest
 
 from mlsys_lint.errors import OptionError
+from mlsys_lint.onnx_types import shape_of
 from mlsys_lint.records import Dimension
 from mlsys_lint.shapes import Bindings, BoundInputs, bind
 from mlsys_lint.testing import model_from_text
-from mlsys_lint.worlds import shape_of
 
 
 def model(inputs: str) -> onnx.ModelProto:

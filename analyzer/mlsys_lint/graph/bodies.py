@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mlsys_lint.graph.scopes import Value
+from mlsys_lint.maxima import other_size
+from mlsys_lint.onnx_types import resized
 from mlsys_lint.records import Shape
-from mlsys_lint.worlds import World, other_size, resized
+from mlsys_lint.worlds import World
 
 
 @dataclass(slots=True)

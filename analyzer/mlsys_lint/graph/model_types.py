@@ -13,8 +13,8 @@ from typing import Final
 import onnx
 from onnx import shape_inference
 
+from mlsys_lint.onnx_types import Dense, dense_of
 from mlsys_lint.schemas import DEFAULTS_MATTER, schema_of, with_defaults
-from mlsys_lint.worlds import Dense, dense_of
 
 _BLOCK: Final = 8192
 """Nodes that are inferred at once: onnx's time for a node doubles with ten times as many."""

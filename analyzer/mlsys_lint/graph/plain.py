@@ -14,8 +14,9 @@ from mlsys_lint.graph.sequences import refine
 from mlsys_lint.graph.store import ValueStore, declared_type
 from mlsys_lint.graph.visit import Operator, Outcome, Place, Visiting
 from mlsys_lint.inference import Inferred, Known, Memo, infer
+from mlsys_lint.onnx_types import Dense, is_small, tensor_type
 from mlsys_lint.records import NodeView, TensorInfo
-from mlsys_lint.worlds import Dense, World, is_small, tensor_type
+from mlsys_lint.worlds import World
 
 _NEVER_FOLDED: Final = frozenset(
     {
@@ -51,27 +52,18 @@ class PlainNodes:
     ) -> NodeView | None:
         """The record of a node whose outputs the whole-model inference knows: most of a network.
 
-        None where it saw other inputs, or where there may be elements to compute. One function
-        without detours, since all nodes pass through it.
+        None where it saw other inputs, or where there may be elements to compute.
         """
-        inputs: list[TensorInfo | None] = []
-        constant, known = call.op_type not in _NEVER_FOLDED, bool(call.inputs)
-        values, types = scope.values, self.types
-        for name in call.inputs:
-            value = values.get(name) if name else None
-            if value is None:
-                if name:
-                    return None
-                inputs.append(None)
-                continue
-            if not value.as_whole:
-                return None
-            info = value.info
-            inputs.append(info)
-            constant = constant and info.constant
-            known = known and info.value is not None
-        constant = constant and bool(inputs)
-        denses = [types.get(name) for name in call.outputs]
+        inputs = _as_whole(call, scope)
+        if inputs is None:
+            return None
+        constant = bool(inputs) and call.op_type not in _NEVER_FOLDED
+        known = bool(inputs)
+        for info in inputs:
+            if info is not None:
+                constant = constant and info.constant
+                known = known and info.value is not None
+        denses = [self.types.get(name) for name in call.outputs]
         if None in denses or (known and all(map(is_small, denses))):
             return None
         outputs = []
@@ -154,6 +146,20 @@ class PlainNodes:
             if world.type is None or world.shape is None or World(type=declared).is_static:
                 world.type = declared
                 inferred.notes.append(f"type of {name!r} as declared in the file")
+
+
+def _as_whole(call: Call, scope: Scope) -> list[TensorInfo | None] | None:
+    """A node's inputs, where the whole-model inference says nothing else of any of them."""
+    inputs: list[TensorInfo | None] = []
+    for name in call.inputs:
+        value = scope.values.get(name) if name else None
+        if value is not None and value.as_whole:
+            inputs.append(value.info)
+        elif name:
+            return None
+        else:
+            inputs.append(None)
+    return inputs
 
 
 def _is_constant(at: Visiting) -> bool:

@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import onnx
 
-from mlsys_lint.worlds import World, named, resized
+from mlsys_lint.onnx_types import resized
+from mlsys_lint.worlds import World, named
 
 Inputs: TypeAlias = Sequence[World | None]
 

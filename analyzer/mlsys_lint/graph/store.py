@@ -11,8 +11,9 @@ from mlsys_lint import dtypes
 from mlsys_lint.graph.calls import Call
 from mlsys_lint.graph.scopes import Scope, Value, describe
 from mlsys_lint.graph.visit import Visiting
+from mlsys_lint.onnx_types import Dense, tensor_type
 from mlsys_lint.records import TensorInfo
-from mlsys_lint.worlds import Dense, World, stored_elements, stored_world, tensor_type
+from mlsys_lint.worlds import World, stored_elements, stored_world
 
 
 class ValueStore:

@@ -23,10 +23,11 @@ from mlsys_lint.graph.store import ValueStore
 from mlsys_lint.graph.structure import Frame, Graph
 from mlsys_lint.graph.visit import Operator, Outcome, Place, Visiting, operator_of, view_of
 from mlsys_lint.loading import LoadedModel, imported_versions
+from mlsys_lint.maxima import settle_maxima
 from mlsys_lint.operators import OperatorTable
 from mlsys_lint.records import NodeView, TensorInfo
 from mlsys_lint.shapes import Bindings, bind
-from mlsys_lint.worlds import World, settle_maxima
+from mlsys_lint.worlds import World
 
 _CONTROL_FLOW: Final = {"If": visit_if, "Loop": visit_loop, "Scan": visit_scan}
 _DONE: Final = Call(onnx.NodeProto(), "", "", "", [], [], {}, has_bodies=False)
