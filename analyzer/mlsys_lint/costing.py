@@ -24,6 +24,7 @@ from mlsys_lint.records import (
 
 DATA_DEPENDENT: Final = "data-dependent"
 """How an estimator's assumption begins when the figure is a maximum that data may stay below."""
+_UNREACHABLE: Final = "stands in a branch that can't run with these sizes"
 _CONTAINER_COST = OpCost(kernel_class="container")
 
 
@@ -35,15 +36,11 @@ def cost_nodes(graph: Graph, host: PluginHost) -> tuple[tuple[NodeCost, ...], tu
 
 
 def _cost_node(node: NodeView, host: PluginHost, problems: list[Problem]) -> NodeCost:
-    if not node.reachable:
-        return NodeCost(
-            node=node,
-            status=NodeStatus.DECLINED,
-            reason="stands in a branch that can't run with these sizes",
-        )
     if node.container:
         return NodeCost(node=node, status=NodeStatus.EXPANDED, cost=_CONTAINER_COST)
     entry = host.operators.find(node.domain, node.op_type, node.opset)
+    if not node.reachable:
+        return _without_cost(node, entry, NodeStatus.DECLINED, _UNREACHABLE)
     formula = entry.spec.estimate if entry is not None else None
     if entry is not None and formula is not None and not isinstance(formula, Unsupported):
         return _by_formula(node, entry, formula, problems)
@@ -52,20 +49,15 @@ def _cost_node(node: NodeView, host: PluginHost, problems: list[Problem]) -> Nod
         plugin, cost = estimate
         return NodeCost(node=node, status=NodeStatus.ESTIMATED, cost=cost, plugin=plugin)
     reason = f"no plugin has a formula for {node.op} at opset {node.opset}"
-    return NodeCost(
-        node=node,
-        status=NodeStatus.UNSUPPORTED,
-        reason=formula.reason if isinstance(formula, Unsupported) else reason,
-        plugin=entry.plugin if entry is not None else None,
-        spec=entry.spec if entry is not None else None,
-    )
+    if isinstance(formula, Unsupported):
+        reason = formula.reason
+    return _without_cost(node, entry, NodeStatus.UNSUPPORTED, reason)
 
 
 def _by_formula(
     node: NodeView, entry: Entry, formula: Estimate, problems: list[Problem]
 ) -> NodeCost:
-    # whatever the file declares of the results, the node can't run with these sizes
-    contradiction = next((one for one in node.assumptions if one.startswith(FAILED)), None)
+    contradiction = _contradiction(node) if node.assumptions else None
     try:
         cost: object = formula(node)
     except UnknownSizeError as error:
@@ -76,7 +68,7 @@ def _by_formula(
         if isinstance(cost, Declined):
             return _without_cost(node, entry, NodeStatus.DECLINED, cost.reason)
         if isinstance(cost, OpCost) and contradiction is None:
-            if cost.assumptions and any(one.startswith(DATA_DEPENDENT) for one in cost.assumptions):
+            if cost.assumptions and _is_maximum(cost):
                 node = replace(node, upper_bound=True)
             status = NodeStatus.ESTIMATED if node.upper_bound else NodeStatus.EXACT
             return NodeCost(
@@ -89,7 +81,18 @@ def _by_formula(
     return _without_cost(node, entry, NodeStatus.FAILED, fault)
 
 
-def _without_cost(node: NodeView, entry: Entry, status: NodeStatus, reason: str) -> NodeCost:
+def _is_maximum(cost: OpCost) -> bool:
+    return any(one.startswith(DATA_DEPENDENT) for one in cost.assumptions)
+
+
+def _contradiction(node: NodeView) -> str | None:
+    """Why a node can't run with these sizes, whatever the file declares of its results."""
+    return next((one for one in node.assumptions if one.startswith(FAILED)), None)
+
+
+def _without_cost(node: NodeView, entry: Entry | None, status: NodeStatus, reason: str) -> NodeCost:
+    if entry is None:
+        return NodeCost(node=node, status=status, reason=reason)
     return NodeCost(node=node, status=status, reason=reason, plugin=entry.plugin, spec=entry.spec)
 
 

@@ -73,18 +73,14 @@ def _traffic(node: NodeView, read: Sequence[int | TensorInfo | None] | None) -> 
     chosen: Iterable[TensorInfo | None] = node.inputs
     if read is not None:
         chosen = [node.optional_input(item) if isinstance(item, int) else item for item in read]
+    # by the value's number, or its name where values are not numbered
+    distinct = {one.uid if one.uid >= 0 else one.name: one for one in chosen if one is not None}
     total = constant = 0
-    seen = set()
-    for tensor in chosen:
-        if tensor is None:
-            continue
-        # the value's number, or its name where values are not numbered
-        key: int | str = tensor.uid if tensor.uid >= 0 else tensor.name
-        if key not in seen:
-            seen.add(key)
-            size = tensor.nbytes
-            total += size
-            constant += size if tensor.constant else 0
+    for tensor in distinct.values():
+        size = tensor.nbytes
+        total += size
+        if tensor.constant:
+            constant += size
     return total, constant
 
 

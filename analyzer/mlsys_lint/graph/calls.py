@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -11,7 +11,6 @@ from typing import Final
 import onnx
 from onnx import AttributeProto
 
-from mlsys_lint.errors import ModelError
 from mlsys_lint.graph.scopes import describe
 from mlsys_lint.operators import normal_domain
 from mlsys_lint.records import Attribute, TensorInfo
@@ -32,23 +31,11 @@ class Call:
     has_bodies: bool
 
 
-def calls_of(nodes: Iterable[onnx.NodeProto], place: str) -> list[Call]:
-    """Nodes with their texts and attributes.
-
-    Raises:
-        ModelError: a text is not UTF-8; protobuf then hands out bytes.
-    """
-    try:
-        return [_call(node) for node in nodes]
-    except TypeError as error:
-        message = f"{place}: a name in it is not UTF-8; the file is damaged"
-        raise ModelError(message) from error
-
-
 _NO_ATTRIBUTES: Final[Mapping[str, Attribute]] = MappingProxyType({})
 
 
-def _call(node: onnx.NodeProto) -> Call:
+def call_of(node: onnx.NodeProto) -> Call:
+    """A node's texts and attributes."""
     name, op_type, domain = node.name, node.op_type, node.domain
     inputs, outputs = list(node.input), list(node.output)
     attributes: dict[str, Attribute] = {}
@@ -59,7 +46,6 @@ def _call(node: onnx.NodeProto) -> Call:
             attributes[one.name] = convert(one)
         elif one.HasField("g") or one.graphs:
             has_bodies = True
-    "".join([name, op_type, domain, *attributes])  # refuses bytes; the walk looks at values' names
     proxy = MappingProxyType(attributes) if attributes else _NO_ATTRIBUTES
     return Call(node, name, op_type, normal_domain(domain), inputs, outputs, proxy, has_bodies)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import onnx
 
 from mlsys_lint.errors import ModelError, OptionError
 from mlsys_lint.graph.bodies import Pair, split
-from mlsys_lint.graph.calls import Call, calls_of
+from mlsys_lint.graph.calls import Call, call_of
 from mlsys_lint.graph.containers import visit_function, visit_if
 from mlsys_lint.graph.functions import Body, Functions, schema_body
 from mlsys_lint.graph.loops import visit_loop, visit_scan
@@ -117,7 +118,10 @@ class _Walker:
         if place.depth > _DEEPEST:
             raise ModelError(f"{self.model.path}: bodies are nested more than {_DEEPEST} deep")
         where = f"{self.model.path}{': ' + scope.path if scope.path else ''}"
-        calls = calls_of(nodes, where)
+        calls = [call_of(node) for node in nodes]
+        for texts in ("name", "op_type", "domain"):
+            _check_texts(map(attrgetter(texts), calls), where)
+        _check_texts([name for call in calls for name in call.attributes], where)
         order = topological_order(calls, scope.names(), where)
         first = 0 if not scope.path else self._reserve(len(calls))
         for position in order:
@@ -127,11 +131,7 @@ class _Walker:
         missing = [name for name, value in zip(outputs, results, strict=True) if value is None]
         if missing and not scope.path:
             raise ModelError(f"{where}: nothing writes the graph output {missing[0]!r}")
-        try:
-            "".join(scope.values)  # refuses bytes, which protobuf hands out for broken UTF-8
-        except TypeError as error:
-            message = f"{where}: a name in it is not UTF-8; the file is damaged"
-            raise ModelError(message) from error
+        _check_texts(scope.values, where)
         self.frames[scope.path] = Frame(
             order=tuple(first + position for position in order),
             outputs=tuple(value.info.uid for value in results if value is not None),
@@ -239,6 +239,15 @@ class _Walker:
             raise OptionError(
                 f"--trip-count {unused[0]}: no Loop of unknown trip count has this index or name"
             )
+
+
+def _check_texts(texts: Iterable[str], where: str) -> None:
+    """Refuse texts that are not UTF-8: protobuf hands out bytes for them, which do not join."""
+    try:
+        "".join(texts)
+    except TypeError as error:
+        message = f"{where}: a name in it is not UTF-8; the file is damaged"
+        raise ModelError(message) from error
 
 
 def _extents(dims: Mapping[str, int]) -> dict[tuple[str, int], int]:

@@ -21,7 +21,8 @@ gives it a body. `declined`: the missing size, with `--dim`. `failed`: a correct
 
 ## Limits
 
-Nodes that count at an upper bound (`estimated`) are not reported: the bound is safe.
+Nodes that count at an upper bound (`estimated`) are not reported: the bound is safe. Neither are
+nodes that do not run: those of a branch that is not counted.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def check(report: ModelReport) -> Iterator[Hit]:
     """A hit for each operator with nodes whose cost is not known."""
     by_operator: dict[str, list[NodeCost]] = {}
     for entry in report.nodes:
-        if entry.status in _REMEDY:
+        if entry.status in _REMEDY and entry.node.repeat > 0:
             by_operator.setdefault(entry.node.op, []).append(entry)
     for op, entries in sorted(by_operator.items()):
         yield _hit(op, entries)
