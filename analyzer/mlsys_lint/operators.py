@@ -73,8 +73,10 @@ def _traffic(node: NodeView, read: Sequence[int | TensorInfo | None] | None) -> 
     chosen: Iterable[TensorInfo | None] = node.inputs
     if read is not None:
         chosen = [node.optional_input(item) if isinstance(item, int) else item for item in read]
-    # by the value's number, or its name where values are not numbered
-    distinct = {one.uid if one.uid >= 0 else one.name: one for one in chosen if one is not None}
+    distinct: dict[int | str, TensorInfo] = {}
+    for tensor in chosen:
+        if tensor is not None:  # by its number, or its name where values are not numbered
+            distinct.setdefault(tensor.uid if tensor.uid >= 0 else tensor.name, tensor)
     total = constant = 0
     for tensor in distinct.values():
         size = tensor.nbytes

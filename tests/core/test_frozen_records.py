@@ -36,7 +36,7 @@ def test_nothing_is_set_twice() -> None:
     with pytest.raises(FrozenInstanceError):
         point.x = 3  # type: ignore[misc]
     with pytest.raises(TypeError):
-        Point(1)  # type: ignore[call-arg, misc]
+        Point(1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="z"):
         Point(x=1, z=2)  # type: ignore[call-arg]
     assert not hasattr(point, "__dict__")
