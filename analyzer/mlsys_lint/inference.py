@@ -11,7 +11,7 @@ from onnx import shape_inference
 
 from mlsys_lint.intervals import facing, interval
 from mlsys_lint.maxima import differing, marked_like, settle_maxima
-from mlsys_lint.onnx_types import Dense, tensor_type
+from mlsys_lint.onnx_types import Dense, resized, tensor_type
 from mlsys_lint.records import OperatorSpec
 from mlsys_lint.schemas import DEFAULTS_MATTER, imports_of, schemas_for, with_defaults
 from mlsys_lint.values import evaluate, is_direct
@@ -83,6 +83,9 @@ def _infer_both(
     extents: Mapping[tuple[str, int], int],
 ) -> Inferred:
     """Outputs of a node that reads data-dependent sizes or values, in both worlds."""
+    if _loses_axes_by_chance(node, mains, alts):
+        unknown = World(type=resized(mains[0].type, None) if mains[0] is not None else None)
+        return Inferred(main=[unknown], notes=["data-dependent: an axis of 1 would be taken away"])
     values = interval(node, mains, alts, known.opset)
     outputs, notes = _by_schemas(node, facing(node, mains, alts), known)
     twins = settle_maxima(node, outputs, extents)
@@ -96,6 +99,17 @@ def _infer_both(
         outputs[position].set_array(greatest)
         others[position].set_array(least)
     return Inferred(main=outputs, alt=others, notes=notes)
+
+
+def _loses_axes_by_chance(
+    node: onnx.NodeProto, mains: Sequence[World | None], alts: Sequence[World | None]
+) -> bool:
+    """True for a Squeeze of all axes of 1, one of which may be 1 or not as data will have it."""
+    if node.op_type != "Squeeze" or len(node.output) != 1 or mains[0] is None or alts[0] is None:
+        return False
+    stated = len(mains) > 1 and mains[1] is not None
+    stated = stated or any(one.name == "axes" for one in node.attribute)
+    return not stated and mains[0].shape != alts[0].shape
 
 
 def _infer_world(

@@ -33,6 +33,18 @@ def test_the_maximum_flows_and_is_marked() -> None:
     assert not report.totals.is_lower_bound
 
 
+def test_an_axis_that_may_be_one_makes_the_rank_unknown() -> None:
+    # [1, n]: with n = 1 Squeeze leaves a scalar, else a vector
+    report = check_text(
+        "g (float[6] x) => (int64 y) { p = NonZero(x) s = Squeeze(p) n = Neg(s) y = Size(n) }"
+    )
+    _, squeezed, negated, _ = report.nodes
+    assert squeezed.node.output().shape is None
+    assert any("data-dependent" in text for text in squeezed.node.assumptions)
+    assert negated.status is NodeStatus.DECLINED
+    assert report.totals.is_lower_bound
+
+
 def test_a_given_extent_is_no_bound() -> None:
     report = check_text(TEXT, dims={"f:1": 9})
     dependent = report.nodes[3]
