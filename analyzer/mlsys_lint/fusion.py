@@ -6,7 +6,7 @@ results that nobody reads are never computed, equal nodes are computed once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mlsys_lint.records import Kernel, NodeCost, NodeStatus, TensorInfo
@@ -172,12 +172,3 @@ def _certain(costs: Sequence[NodeCost]) -> set[int]:
         around = node.owner is None or found.get(node.owner, nodes.get(node.owner) is None)
         found[node.index] = around and not node.upper_bound and not node.lower_bound
     return {index for index, certain in found.items() if certain}
-
-
-def unknown_work(costs: Iterable[NodeCost]) -> Mapping[str, int]:
-    """Operators that run but whose cost is not known, with their number."""
-    counts: dict[str, int] = {}
-    for one in costs:
-        if one.cost is None and one.node.repeat > 0:
-            counts[one.node.op] = counts.get(one.node.op, 0) + 1
-    return counts

@@ -224,16 +224,9 @@ def evaluate_outputs(
     opset: int,
 ) -> None:
     """Fill in the elements of small outputs whose inputs are all known."""
-    if node.op_type in ("Shape", "Size") and node.input and inputs[0] is not None:
-        sizes = shape_value(node, inputs[0])
-        if sizes is not None and outputs:
-            outputs[0].set_array(sizes)
-        return
     if not _worth_evaluating(node, inputs, outputs):
         return
     arrays = [None if world is None else world.array for world in inputs]
-    if any(array is None and name for array, name in zip(arrays, node.input, strict=True)):
-        return
     for (_, world), array in zip(
         named(node, outputs), _named_values(node, evaluate(node, arrays, opset)), strict=True
     ):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pluggy
 
@@ -36,8 +36,6 @@ DEFAULT_PLUGINS: Final = (
 _OWN_PREFIX: Final = "MLS"
 _CODE: Final = re.compile(r"[A-Z]{2,5}\d{3}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +197,3 @@ def _itself(plugin: object) -> object:
 
 def _distribution(point: EntryPoint) -> str | None:
     return f"{point.dist.name} {point.dist.version}" if point.dist else None
-
-
-def sorted_items(table: Mapping[str, _T]) -> Iterable[tuple[str, _T]]:
-    """A table's items by name, so that output has one order."""
-    return sorted(table.items())

@@ -23,7 +23,6 @@ class Body:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     imports: tuple[onnx.OperatorSetIdProto, ...]
-    declared: tuple[onnx.ValueInfoProto, ...] = ()
 
 
 class Functions:
@@ -87,7 +86,6 @@ def instantiate(proto: onnx.FunctionProto, call: onnx.NodeProto) -> Body:
         inputs=tuple(proto.input),
         outputs=tuple(proto.output),
         imports=tuple(proto.opset_import),
-        declared=tuple(proto.value_info),
     )
 
 
