@@ -163,6 +163,8 @@ def _monotone(
         allowed = (0,)
     if moving and _ALL not in allowed and not set(moving) <= set(allowed):
         return None
+    if node.op_type == "Cast" and pairs[0] is not None and np.any(pairs[0][1] < 0):
+        return None  # to bool, or to an unsigned type, a negative number is no smaller one
     highs, lows = (
         evaluate(node, [pair[side] if pair else None for pair in pairs], opset) for side in (0, 1)
     )

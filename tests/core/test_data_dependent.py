@@ -300,3 +300,15 @@ def test_claims_hold_whatever_the_data(expression: Expression) -> None:
     (claimed,) = result.shape
     if claimed is not None:
         assert sizes == {claimed} if not result.bounded else claimed >= max(sizes)
+
+
+def test_a_negative_number_as_a_condition_is_not_sure() -> None:
+    # n - 12 is -12 .. 18, and as a condition false for n = 12 only: both branches are possible
+    report = check_text(
+        "g (float[30] x, float[4] b) => (float[?] y) <int64[1] z = {0}, int64[1] twelve = {12}> {"
+        f" {NUMBER} d = Sub(n, twelve) c = Cast<to=9>(d)"
+        " y = If(c) <then_branch: graph = t () => (float[?] u) { u = Neg(b) },"
+        "  else_branch: graph = e () => (float[?] v) { v = Concat<axis=0>(b, b) }> }"
+    )
+    (result,) = report.model.outputs
+    assert (result.shape, set(result.bounded)) == ((8,), {0})

@@ -119,3 +119,16 @@ def test_a_contradiction_outside_any_branch_is_declined() -> None:
     assert found.status is NodeStatus.DECLINED
     assert "type inference failed" in (found.reason or "")
     assert report.totals.is_lower_bound
+
+
+def test_a_loop_that_data_may_keep_from_starting_hands_out_a_maximum() -> None:
+    # As above, but what is fed may keep it from starting: 1 to 4 rows.
+    report = check_text(
+        "g (float[1,4] x, bool go) => (float[?,4] y) <int64 limit = {3}, int64 zero = {0}> {"
+        " n, y = Loop(limit, go, zero, x) <body: graph = b (int64 t, bool c, int64 i, float[?,4] h)"
+        "  => (bool more, int64 j, float[?,4] k) { one = Constant<value_int=1>() j = Add(i, one)"
+        "  k = Concat<axis=0>(h, x) more = Less(j, limit) }> }"
+    )
+    (result,) = report.model.outputs
+    assert (result.shape, set(result.bounded)) == ((4, 4), {0})
+    assert report.totals.is_upper_bound

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlsys_lint.graph.bodies import (
     Pair,
+    either,
     extent_of,
     joined,
     pair_of,
@@ -79,8 +80,7 @@ def visit_loop(walker: _Walker, at: Visiting) -> Outcome:
         )
     trips = replace(trips, at_most=trips.at_most or moves)
     inner = [pair_of(one) for one in results[1:]]
-    pairs = [joined(*two) for two in zip(inner, states, strict=False)]
-    pairs = pairs if course is None else course.final
+    pairs = _carried(inner, states, course, at_most=trips.at_most)
     extent = None if trips.unknown else trips.count
     pairs += [with_axis(one, 0, extent, at_most=trips.at_most) for one in inner[len(states) :]]
     return Outcome(
@@ -91,6 +91,17 @@ def visit_loop(walker: _Walker, at: Visiting) -> Outcome:
         lower_bound=trips.unknown,
         notes=(trips.note,),
     )
+
+
+def _carried(
+    inner: list[Pair], states: list[Pair], course: Course | None, *, at_most: bool
+) -> list[Pair]:
+    """What a Loop hands out of its carried values."""
+    if course is None:
+        return [joined(*two) for two in zip(inner, states, strict=False)]
+    if at_most:  # data may end it after any trip
+        return [either(*two) for two in zip(course.largest, course.final, strict=True)]
+    return list(course.final)
 
 
 def _stated_trips(at: Visiting, given: int | None) -> tuple[_Trips, bool]:

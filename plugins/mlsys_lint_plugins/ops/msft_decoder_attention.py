@@ -112,13 +112,13 @@ def longformer_attention(node: NodeView) -> OpCost | Declined:
     MACs: 3 B S H^2 for local Q, K and V, 2 B S H^2 for global K and V, B G H^2 for global Q; per
     head and sequence (pairs + S G) D twice for local rows, G S D twice for global ones; pairs are
     those within the window, cut at both ends. Vector operations: a bias per projected element, per
-    score the scale and the mask, softmax (4 less 2 a row). At most W tokens are global.
+    score the scale and the mask, softmax (4 less 2 a row). At most all S tokens are global.
     """
     x, count, window = node.input(0), node.integer("num_heads", 0), node.integer("window", 0)
     if not count or not window:
         return Declined("num_heads and window are required")
     batch, length, hidden = x.dims
-    chosen, size, kind = min(window, length), hidden // count, x.type_name
+    chosen, size, kind = length, hidden // count, x.type_name
     local, everywhere = local_pairs(length, window) + length * chosen, chosen * length
     products = [
         Contraction(m=batch * rows, n=parts * hidden, k=hidden, dtype=kind)
@@ -136,7 +136,7 @@ def longformer_attention(node: NodeView) -> OpCost | Declined:
         contractions=(*products, *attended),
         vector_ops=sum(one.m * one.n for one in products) + 6 * scores - 2 * rows,
         transcendentals=scores,
-        assumptions=("data-dependent: as many tokens are global as the window is long",),
+        assumptions=("data-dependent, at most: every token is global",),
     )
 
 
