@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlsys_lint.records import (
+    Activations,
     Contraction,
     Coverage,
     DeviceProfile,
@@ -111,6 +112,8 @@ def device(
     calibrated: bool = True,
     lower_bound: bool = False,
     bandwidth: float = 1e10,
+    activations: Activations | None = None,
+    memory_items: Mapping[str, int] | None = None,
 ) -> DeviceReport:
     """A device whose latency is the sum of its kernels' times, unless it is given."""
     times = [entry.time_s for entry in kernels]
@@ -143,7 +146,8 @@ def device(
         throughput_per_s=1 / latency.expected if latency and latency.expected else None,
         bound_time_s=bounds,
         memory_bytes=memory,
-        memory_items={},
+        memory_items=memory_items or {},
+        activations=activations,
         peak_activation_bytes=None,
         capacity_bytes=capacity_bytes,
         fits=fits,

@@ -22,6 +22,8 @@ class Dtype:
     short: str
     bits: int
     kind: str
+    block: int = 0
+    """Elements that share a 16-bit scale; 0 where none is stored with them."""
 
 
 # Numbers are those of onnx.proto, TensorProto.DataType.
@@ -53,7 +55,10 @@ _BY_NUMBER: Final[dict[int, Dtype]] = {
     25: Dtype("uint2", "uint2", 2, "int"),
     26: Dtype("int2", "int2", 2, "int"),
 }
-_BY_NAME: Final = {dtype.onnx_name: dtype for dtype in _BY_NUMBER.values()}
+INT4_BLOCKS: Final = Dtype("int4_block32", "int4", 4, "int", block=32)
+"""No ONNX type: 4-bit weights in blocks of 32 with a 16-bit scale each, 18 bytes a block (GGML's
+Q4_0; MatMulNBits with block_size 32 and float16 scales)."""
+_BY_NAME: Final = {dtype.onnx_name: dtype for dtype in (*_BY_NUMBER.values(), INT4_BLOCKS)}
 NUMBERS: Final = {dtype.onnx_name: number for number, dtype in _BY_NUMBER.items()}
 SHORT_NAMES: Final = frozenset(dtype.short for dtype in _BY_NUMBER.values()) | {"tf32"}
 """Names that device files may use; tf32 is a rate of fp32 data, not a stored type."""
@@ -77,4 +82,6 @@ def short(onnx_name: str) -> str:
 
 def stored_bytes(onnx_name: str, elements: int) -> int:
     """Bytes of a dense tensor; sub-byte types fill their last byte: int4 is ceil(n / 2)."""
-    return (elements * _BY_NAME[onnx_name].bits + 7) // 8
+    dtype = _BY_NAME[onnx_name]
+    scales = 2 * -(-elements // dtype.block) if dtype.block else 0
+    return (elements * dtype.bits + 7) // 8 + scales

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias, cast
 
 import onnx
@@ -11,9 +12,10 @@ from onnx import shape_inference
 
 from mlsys_lint.intervals import facing, interval
 from mlsys_lint.maxima import differing, marked_like, settle_maxima
-from mlsys_lint.onnx_types import Dense, resized, tensor_type
+from mlsys_lint.onnx_types import Dense, merged, resized, tensor_type
 from mlsys_lint.records import OperatorSpec
 from mlsys_lint.schemas import DEFAULTS_MATTER, imports_of, schemas_for, with_defaults
+from mlsys_lint.symbols import name_sizes
 from mlsys_lint.values import evaluate, is_direct
 from mlsys_lint.worlds import Array, World, named, shape_value
 
@@ -22,6 +24,8 @@ _SHRINKING: Final = frozenset({"NonZero", "Compress", "Unique"})
 
 
 _MOST_REMEMBERED: Final = 8192
+_NAMES_SIZES: Final = "com.microsoft"
+"""Domains whose operators keep the names of open sizes in ONNX Runtime, as onnx's own do."""
 FAILED: Final = "type inference failed"
 """How a note begins that says that onnx found a contradiction."""
 Memo: TypeAlias = dict[tuple[Hashable, ...], tuple[Dense, ...]]
@@ -186,12 +190,14 @@ def _by_schemas(
     if len(types) < len({name for name in node.input if name}):
         return outputs, ["an input has no known type"]
     notes: list[str] = []
+    imports = imports_of(tuple(known.opsets.items()))
     for schema in schemas_for(node, known.spec, known.opset):
         asked = with_defaults(node, schema) if node.op_type in DEFAULTS_MATTER else node
+        ask = partial(_ask, schema, asked, data, imports)
         try:
-            found = shape_inference.infer_node_outputs(
-                schema, asked, types, data, opset_imports=imports_of(tuple(known.opsets.items()))
-            )
+            found = ask(types)
+            if node.domain.startswith(_NAMES_SIZES):
+                name_sizes(ask, types, found)
         except Exception as error:  # noqa: BLE001  onnx raises several kinds; all mean "unknown"
             notes = [f"{FAILED}: {_first_line(error)}"]
             continue
@@ -202,8 +208,20 @@ def _by_schemas(
     return outputs, notes
 
 
+def _ask(
+    schema: onnx.defs.OpSchema,
+    node: onnx.NodeProto,
+    data: Mapping[str, onnx.TensorProto],
+    imports: Sequence[onnx.OperatorSetIdProto],
+    types: Mapping[str, onnx.TypeProto],
+) -> Mapping[str, onnx.TypeProto]:
+    return shape_inference.infer_node_outputs(
+        schema, node, dict(types), dict(data), opset_imports=list(imports)
+    )
+
+
 def _merge(node: onnx.NodeProto, outputs: list[World], found: Mapping[str, onnx.TypeProto]) -> None:
-    """Take what is new: types where there are none, sizes where they are unknown."""
+    """Take what is new: types where there are none, sizes (or their names) where they are open."""
     for name, world in named(node, outputs):
         kind = found.get(name)
         tensor = tensor_type(kind)
@@ -214,7 +232,7 @@ def _merge(node: onnx.NodeProto, outputs: list[World], found: Mapping[str, onnx.
         ):
             continue
         if not world.is_static:
-            world.type = kind
+            world.type = kind if world.type is None else merged(kind, world.type)
 
 
 def evaluate_outputs(

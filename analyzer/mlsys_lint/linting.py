@@ -96,13 +96,15 @@ def _finding(rule: Rule, hit: Hit) -> Finding:
         node=hit.node,
         device=hit.device,
         saving_s=hit.saving_s,
+        saving_bytes=hit.saving_bytes,
         help=hit.help,
     )
 
 
-def _order(finding: Finding) -> tuple[float, int, str, int, str, str]:
+def _order(finding: Finding) -> tuple[float, int, int, str, int, str, str]:
     return (
         -(finding.saving_s or 0.0),
+        -(finding.saving_bytes or 0),
         _WEIGHT[finding.severity],
         finding.code,
         -1 if finding.node is None else finding.node,

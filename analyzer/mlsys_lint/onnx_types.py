@@ -51,6 +51,34 @@ def value_limit(elem_type: int) -> int:
     return _LARGEST_FLOAT_VALUE if is_float else LARGEST_VALUE
 
 
+def symbols_of(kind: onnx.TypeProto | None) -> tuple[str, ...]:
+    """Names of a tensor's sizes, "" for those without; () when none has one."""
+    tensor = tensor_type(kind)
+    if tensor is None:
+        return ()
+    names = tuple(
+        "" if dim.dim_param == "?" or dim.dim_param.startswith(MAXIMUM) else dim.dim_param
+        for dim in tensor.shape.dim
+    )
+    return names if any(names) else ()
+
+
+def merged(kind: onnx.TypeProto | None, declared: onnx.TypeProto) -> onnx.TypeProto:
+    """An inferred type, its open sizes and their names taken from another type of the same rank."""
+    found, other = tensor_type(kind), tensor_type(declared)
+    if kind is None or found is None or not found.HasField("shape"):
+        return declared
+    if other is None or len(other.shape.dim) != len(found.shape.dim):
+        return kind
+    result = onnx.TypeProto()
+    result.CopyFrom(kind)
+    for dim, known in zip(tensor_type(result).shape.dim, other.shape.dim, strict=True):
+        is_open = not dim.HasField("dim_value") and not dim.dim_param.startswith(MAXIMUM)
+        if is_open and (known.HasField("dim_value") or known.dim_param):
+            dim.CopyFrom(known)
+    return result
+
+
 def shape_of(kind: onnx.TypeProto | None) -> Shape | None:
     """Sizes of a (sequence of, optional) tensor; a `max:N` dimension counts as N."""
     tensor = tensor_type(kind)

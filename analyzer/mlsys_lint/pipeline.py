@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlsys_lint import __version__, linting
+from mlsys_lint.batching import largest_batch
 from mlsys_lint.budgets import judge_budgets
 from mlsys_lint.costing import cost_nodes
-from mlsys_lint.errors import OptionError
+from mlsys_lint.errors import MlsysLintError, OptionError, UnknownSizeError
+from mlsys_lint.fusion import certain_nodes, kernels_of, program_of
 from mlsys_lint.graph import Graph, build
 from mlsys_lint.loading import LoadedModel, load
 from mlsys_lint.memory import memory_of, peak_activations
 from mlsys_lint.parameters import Parameter, by_dtype, find_parameters
 from mlsys_lint.plugin_host import PluginHost
+from mlsys_lint.precision import AS_IS, PRECISIONS, Retyped, retyped
 from mlsys_lint.prediction import predict
+from mlsys_lint.program import Program
 from mlsys_lint.records import (
+    Activations,
     DeviceProfile,
     DeviceReport,
     Kernel,
@@ -47,6 +52,10 @@ class CheckOptions:
     bindings: Bindings = field(default_factory=Bindings)
     devices: Sequence[DeviceProfile] = ()
     runtime: str | None = None
+    precision: str = AS_IS
+    """How the model's numbers are taken: as stored, or a key of precision.PRECISIONS."""
+    max_batch: bool = False
+    """Search for the largest batch that each device holds."""
     budgets: Mapping[str, float] = field(default_factory=dict)
     """`latency` in seconds and `memory` in bytes."""
     select: Sequence[str] = ()
@@ -70,6 +79,12 @@ class Analysis:
 
     model: LoadedModel
     graph: Graph
+    stored: Graph
+    """Likewise in the types that the file stores."""
+    types: Retyped | None
+    """The types of another precision; None as the file stands."""
+    unbound: Graph | None
+    """Likewise with the sizes that the file leaves open; None where it leaves none."""
     costs: tuple[NodeCost, ...]
     parameters: tuple[Parameter, ...]
     problems: tuple[Problem, ...]
@@ -89,7 +104,7 @@ def check(
     progress("reading")
     model = load(path)
     progress("inferring shapes")
-    analysis = analyse(model, host, options.bindings)
+    analysis = analyse(model, host, options.bindings, options.precision)
     progress("predicting")
     return report(analysis, host, options)
 
@@ -126,11 +141,24 @@ def validate(
     return compare(predicted, measurement)
 
 
-def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysis:
-    """Bind sizes, walk the graph, cost every node."""
+def analyse(
+    model: LoadedModel,
+    host: PluginHost,
+    bindings: Bindings,
+    precision: str = AS_IS,
+    unbound: Graph | None = None,
+) -> Analysis:
+    """Bind sizes, walk the graph, cost every node; in another precision where one is named.
+
+    `unbound`: the model's graph without sizes, where it is known from an analysis for others.
+    """
     with _nothing_collected():
-        graph = build(model, bindings, host.operators)
+        graph = stored = build(model, bindings, host.operators)
         costs, problems = cost_nodes(graph, host)
+        types = None if precision == AS_IS else retyped(PRECISIONS[precision], costs)
+        if types is not None:
+            graph = types.graph(stored)
+            costs, problems = cost_nodes(graph, host)
         parameters, by_node = find_parameters(graph, costs)
         costs = tuple(
             one.with_parameters(by_node[one.node.index]) if one.node.index in by_node else one
@@ -139,10 +167,21 @@ def analyse(model: LoadedModel, host: PluginHost, bindings: Bindings) -> Analysi
     return Analysis(
         model=model,
         graph=graph,
+        stored=stored,
+        types=types,
+        unbound=(unbound or _unbound(model, host)) if graph.dims else None,
         costs=costs,
         parameters=tuple(parameters.values()),
         problems=problems,
     )
+
+
+def _unbound(model: LoadedModel, host: PluginHost) -> Graph | None:
+    """The model as a runtime knows it when it loads the file; None where that can't be told."""
+    try:
+        return build(model, Bindings(unbound=True, strict=False), host.operators)
+    except MlsysLintError:
+        return None
 
 
 @contextmanager
@@ -164,24 +203,38 @@ def _nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What a runtime makes of a model: its program, the kernels in their order, the peak."""
+
+    runtime: Runtime
+    program: Program
+    kernels: tuple[Kernel, ...]
+    peak: Activations | None
+
+
 def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> ModelReport:
     """Place an analysed model on devices, judge budgets, run the rules."""
-    first = _runtime(host, options, options.devices[0] if options.devices else None)
-    _, executed = _kernels(analysis, first)
-    peak = peak_activations(analysis.graph, analysis.costs, executed, first)
+    executions = [
+        execute(analysis, host, _runtime(host, options, profile), profile)
+        for profile in options.devices or (None,)
+    ]
     devices = tuple(
-        on_device(analysis, profile, _runtime(host, options, profile))
-        for profile in options.devices
+        replace(
+            on_device(analysis, execution, profile),
+            max_batch=_max_batch(analysis, host, options, profile) if options.max_batch else None,
+        )
+        for execution, profile in zip(executions, options.devices, strict=False)
     )
     draft = ModelReport(
         schema_version=SCHEMA_VERSION,
         tool_version=__version__,
         model=_model_info(analysis),
         nodes=analysis.costs,
-        totals=total(analysis.costs, peak),
+        totals=total(analysis.costs, executions[0].peak),
         devices=devices,
         problems=(*host.problems, *analysis.problems),
-        assumptions=analysis.graph.notes,
+        assumptions=(*_notes(analysis), *analysis.graph.notes),
     )
     draft = replace(draft, budgets=judge_budgets(draft, options.budgets))
     findings, problems = linting.lint(
@@ -190,12 +243,10 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
     return replace(draft, findings=findings, problems=(*draft.problems, *problems))
 
 
-def on_device(analysis: Analysis, profile: DeviceProfile, runtime: Runtime) -> DeviceReport:
-    """Kernels, time and memory of an analysed model on one device."""
-    kernels, executed = _kernels(analysis, runtime)
-    graph = analysis.graph
-    peak = peak_activations(graph, analysis.costs, executed, runtime)
-    memory, items = memory_of(kernels, analysis.parameters, graph.inputs, peak, runtime)
+def on_device(analysis: Analysis, execution: Execution, profile: DeviceProfile) -> DeviceReport:
+    """Time and memory of an analysed model on one device."""
+    runtime, kernels, peak = execution.runtime, execution.kernels, execution.peak
+    memory, items = memory_of(execution.program, kernels, analysis.graph.inputs, peak, runtime)
     prediction = predict(
         kernels, profile, runtime, io_bytes(analysis.graph, analysis.costs, kernels)
     )
@@ -207,7 +258,7 @@ def on_device(analysis: Analysis, profile: DeviceProfile, runtime: Runtime) -> D
         profile=profile,
         runtime=runtime.name,
         runtime_version=runtime.version,
-        precision="as-is",
+        precision=analysis.types.precision.name if analysis.types else AS_IS,
         ridge=ridge(main_peak, profile) if main_peak else None,
         latency_s=latency,
         throughput_per_s=_batch(analysis) / latency.expected
@@ -216,6 +267,7 @@ def on_device(analysis: Analysis, profile: DeviceProfile, runtime: Runtime) -> D
         bound_time_s=prediction.bound_time_s,
         memory_bytes=memory,
         memory_items=items,
+        activations=peak,
         peak_activation_bytes=peak.nbytes if peak else None,
         capacity_bytes=capacity,
         fits=None if capacity is None or memory is None else memory.expected <= capacity,
@@ -233,12 +285,57 @@ def _runtime(host: PluginHost, options: CheckOptions, profile: DeviceProfile | N
     return host.runtimes[name]
 
 
-def _kernels(analysis: Analysis, runtime: Runtime) -> tuple[tuple[Kernel, ...], frozenset[int]]:
-    """Executed kernels, and the nodes in them."""
-    results = frozenset(uid for frame in analysis.graph.frames.values() for uid in frame.outputs)
-    ordered = [analysis.costs[index] for index in analysis.graph.visits]
-    kernels = runtime.fuse(ordered, results)
-    return kernels, frozenset(index for kernel in kernels for index in kernel.nodes)
+def _max_batch(
+    analysis: Analysis, host: PluginHost, options: CheckOptions, profile: DeviceProfile
+) -> int | None:
+    """The largest batch that a device's memory holds; None where its size or a need is not known.
+
+    Raises:
+        OptionError: no input has a dynamic axis 0, or its size was given.
+    """
+    capacity, runtime = profile.dram.capacity_bytes, _runtime(host, options, profile)
+
+    def need(batch: int) -> int:
+        bindings = replace(options.bindings, batch=batch, strict=True)
+        larger = analyse(
+            analysis.model, host, bindings, options.precision, unbound=analysis.unbound
+        )
+        memory = on_device(larger, execute(larger, host, runtime, profile), profile).memory_bytes
+        if memory is None:
+            raise UnknownSizeError(f"memory at batch {batch} is not known")
+        return round(memory.expected)
+
+    try:
+        return None if capacity is None else largest_batch(need, capacity)
+    except UnknownSizeError:
+        return None
+
+
+def execute(
+    analysis: Analysis, host: PluginHost, runtime: Runtime, profile: DeviceProfile | None
+) -> Execution:
+    """Optimize a model as a runtime does on a device, or where no device is known."""
+    program = program_of(
+        analysis.stored,
+        analysis.unbound,
+        opset=analysis.model.opsets.get("", 1),
+        block=profile.vector_lanes or 0 if profile is not None else 0,
+        order=runtime.order,
+    )
+    runtime.rewrite(program)
+    if analysis.types is not None:
+        analysis.types.apply(program)
+    certain = certain_nodes(analysis.costs)
+    return Execution(
+        runtime=runtime,
+        program=program,
+        kernels=kernels_of(program, analysis.costs, host.formula, certain),
+        peak=peak_activations(program, runtime),
+    )
+
+
+def _notes(analysis: Analysis) -> tuple[str, ...]:
+    return () if analysis.types is None else (analysis.types.precision.note,)
 
 
 def _main_dtype(costs: Sequence[NodeCost]) -> str | None:

@@ -24,6 +24,7 @@ from mlsys_lint.records import (
     Reporter,
     Rule,
     Runtime,
+    Unsupported,
 )
 
 DEFAULT_PLUGINS: Final = (
@@ -144,6 +145,18 @@ class PluginHost:
                     )
                 taken.add(name)
                 _check_name(kind, name, plugin)
+
+    def formula(self, node: NodeView) -> OpCost | None:
+        """Cost of a node by its operator's formula; None where there is none or it has no answer."""
+        entry = self.operators.find(node.domain, node.op_type, node.opset)
+        formula = entry.spec.estimate if entry is not None else None
+        if formula is None or isinstance(formula, Unsupported):
+            return None
+        try:
+            cost = formula(node)
+        except Exception:  # noqa: BLE001  a plugin may raise anything
+            return None
+        return cost if isinstance(cost, OpCost) else None
 
     def estimate_unknown(self, node: NodeView) -> tuple[str, OpCost] | None:
         """First plugin's estimate for a node that nothing else covers; a raising one is blamed."""

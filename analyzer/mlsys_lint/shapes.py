@@ -28,6 +28,7 @@ class Bindings:
         trips: Loop index or name -> trip count.
         strict: An option that names nothing in the model is an error; False where several models
             share the options.
+        unbound: Leave dynamic dimensions open, as a runtime does when it loads the file.
     """
 
     dims: Mapping[str, int] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Bindings:
     inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     trips: Mapping[str, int] = field(default_factory=dict)
     strict: bool = True
+    unbound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,12 @@ def bind(proto: onnx.ModelProto, bindings: Bindings) -> BoundInputs:
     Raises:
         OptionError: an option contradicts the file or another option, or names no input.
     """
-    table = _Table(bindings)
     inputs = graph_inputs(proto)
+    if bindings.unbound:
+        return BoundInputs(
+            types={value.name: value.type for value in inputs}, dims=(), symbols={}, unused=()
+        )
+    table = _Table(bindings)
     for value in inputs:
         if value.name in bindings.inputs:
             table.take_shape(value, bindings.inputs[value.name])

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlsys_lint.memory import Peak
-from mlsys_lint.records import Coverage, NodeCost, NodeStatus, OpCost, Totals
+from mlsys_lint.records import Activations, Coverage, NodeCost, NodeStatus, OpCost, Totals
 
 _UNKNOWN = (NodeStatus.DECLINED, NodeStatus.UNSUPPORTED, NodeStatus.FAILED)
 
 
-def total(costs: Sequence[NodeCost], peak: Peak | None) -> Totals:
+def total(costs: Sequence[NodeCost], peak: Activations | None) -> Totals:
     """Sum of figure x repeat over all nodes; what is not known adds nothing and makes a bound."""
     sums = _sums(costs)
     found = Counter([one.status for one in costs if one.node.repeat > 0])

@@ -10,8 +10,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("records", "dtypes", "errors"),
-    ("hookspecs", "operators", "devices", "host", "roofline", "formatting", "documents"),
+    ("records", "dtypes", "errors", "program"),
+    (
+        "hookspecs",
+        "operators",
+        "gradients",
+        "devices",
+        "host",
+        "roofline",
+        "formatting",
+        "documents",
+    ),
     (
         "plugin_host",
         "loading",
@@ -23,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "schemas",
         "intervals",
         "inference",
+        "symbols",
         "graph",
         "index_bounds",
     ),
@@ -32,18 +42,28 @@ LAYERS: tuple[tuple[str, ...], ...] = (
             "parameters",
             "fusion",
             "memory",
+            "precision",
             "totals",
             "traffic",
             "prediction",
             "linting",
         ),
-        *("budgets", "inputs", "measure", "validation"),
+        *("batching", "budgets", "inputs", "measure", "training", "validation"),
     ),
     ("pipeline",),
     ("testing", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-PUBLIC_MODULES = ("records", "devices", "formatting", "fusion", "dtypes", "operators", "documents")
+PUBLIC_MODULES = (
+    "records",
+    "gradients",
+    "devices",
+    "formatting",
+    "program",
+    "dtypes",
+    "operators",
+    "documents",
+)
 """What plugins may import besides the names of `mlsys_lint` itself."""
 FACADE = ("__init__", "__main__")
 """The public API re-exports, and `python -m` starts: neither has a layer."""

@@ -73,7 +73,8 @@ def test_winograd_lowers_the_floor_of_a_convolution(
         y = Conv<pads=[1,1,1,1]>(x, w)
     }"""
     macs = 56 * 56 * 64 * 64 * 9
-    (kernel,) = _on(text, device, runtime).kernels
+    kernels = _on(text, device, runtime).kernels  # on a CPU between two that change the layout
+    (kernel,) = (one for one in kernels if one.kernel.cost.macs)
     assert kernel.kernel.cost.macs == macs
     assert kernel.time_s is not None
     assert kernel.time_s.floor == pytest.approx(2 * macs / (gain * hard), rel=1e-3)

@@ -104,10 +104,11 @@ def test_heads_share_the_width(
     nodes = by_output(document)
     assert [nodes[name]["macs"] for name in ("raw", "context")] == [b * s * s * 64] * 2
     assert nodes["scores"]["bytes_written"] == 4 * c
-    # scores before and after the scale, and values; where S is small queries, keys, and values
-    # before and after they are turned. [B, S, 64] each
+    # The scale goes into the product and Softmax works in place, so scores stand once: beside
+    # queries and keys, then values and context. Where S is small, queries and keys (before and
+    # after they are turned) are more. [B, S, 64] each. ONNX Runtime 1.32.0 measures the same.
     t = 4 * b * s * 64
-    assert document["totals"]["peak_activation_bytes"] == max(8 * c + t, 4 * c + 3 * t, 4 * t)
+    assert document["totals"]["peak_activation_bytes"] == max(4 * c + 2 * t, 3 * t)
 
 
 def test_every_tensor_of_multi_head_attention(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,12 +67,13 @@ def test_figures(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "peak", "at"),
     [
-        # second convolution: x waits for the sum while r becomes b, 16*32*32 floats each
-        ("residual_block", 3 * 65_536, "b"),
-        # first normalization: x waits while c1 becomes n1
-        ("resnet_basic_block", 3 * 4 * T, "n1"),
-        # the sum of two tensors of 256 channels
-        ("resnet_bottleneck", 3 * 4 * 4 * T, "sum"),
+        # x waits for the sum while it becomes r, 16*32*32 floats each; the second convolution then
+        # adds what it computes to x in place
+        ("residual_block", 2 * 65_536, "a"),
+        # x waits for the sum as it is, and blocked, while the first convolution reads it
+        ("resnet_basic_block", 3 * 4 * T, "c1"),
+        # the sum of 256 channels, written into one of its operands: blocked, and as it is handed out
+        ("resnet_bottleneck", 2 * 4 * 4 * T, "c3"),
     ],
 )
 def test_a_shortcut_keeps_its_tensor_alive(

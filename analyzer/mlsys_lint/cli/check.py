@@ -39,7 +39,15 @@ if TYPE_CHECKING:
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Worker threads on the host.")
 @click.option("--runtime", metavar="NAME", help="Runtime whose kernels are predicted.")
+@click.option(
+    "--precision",
+    type=click.Choice(["as-is", "fp32", "fp16", "bf16", "int8", "int4"]),
+    default="as-is",
+    show_default=True,
+    help="What if: take the model's numbers in another format.",
+)
 @shape_options
+@click.option("--max-batch", is_flag=True, help="Search the largest batch each device holds.")
 @click.option("--max-latency", metavar="TIME", help="Budget of one run, for example 20ms.")
 @click.option("--max-memory", metavar="SIZE", help="Budget of memory, for example 4GiB.")
 @click.option("--select", multiple=True, metavar="CODES", help="Only these rules (prefixes).")
@@ -114,6 +122,8 @@ def _options(host: PluginHost, given: dict[str, object], *, several: bool) -> Ch
         ),
         devices=profiles_of(_texts(given["devices"]), _integer(given["threads"]), host.devices),
         runtime=str(given["runtime"]) if given["runtime"] else None,
+        precision=str(given["precision"]),
+        max_batch=bool(given["max_batch"]),
         budgets=budgets,
         select=_codes(given["select"]),
         ignore=_codes(given["ignore"]),

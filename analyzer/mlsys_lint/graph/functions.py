@@ -64,7 +64,7 @@ def schema_body(
         content = schema.get_context_dependent_function_with_opset_version(
             version, node.SerializeToString(), types
         )
-        return instantiate(onnx.FunctionProto.FromString(content), node)
+        return instantiate(onnx.FunctionProto.FromString(content), node) if content else None
     except Exception:  # noqa: BLE001  no schema, or no body for these types: nothing to expand
         return None
 

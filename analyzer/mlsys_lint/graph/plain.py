@@ -14,7 +14,7 @@ from mlsys_lint.graph.sequences import refine
 from mlsys_lint.graph.store import ValueStore, declared_type
 from mlsys_lint.graph.visit import Operator, Outcome, Place, Visiting
 from mlsys_lint.inference import Inferred, Known, Memo, infer
-from mlsys_lint.onnx_types import Dense, is_small, tensor_type
+from mlsys_lint.onnx_types import Dense, is_small, merged, tensor_type
 from mlsys_lint.records import NodeView, TensorInfo
 from mlsys_lint.worlds import World
 
@@ -37,6 +37,8 @@ class PlainNodes:
         extents: Sizes, by (value, axis), that the user gave for data-dependent extents.
         symbols: Sizes of the named dimensions.
         memo: Types that were inferred with the same operator table.
+        merges_declared: Sizes that inference leaves open are those that the file declares, as
+            names: the model's own sizes are not bound.
         failures: Contradictions that onnx's inference found in nodes that run, or may run.
     """
 
@@ -45,6 +47,7 @@ class PlainNodes:
     extents: Mapping[tuple[str, int], int]
     symbols: Mapping[str, int]
     memo: Memo
+    merges_declared: bool = False
     failures: list[str] = field(default_factory=list)
 
     def quick(
@@ -143,7 +146,11 @@ class PlainNodes:
             if info is None or world.is_static or tensor_type(info.type) is None:
                 continue
             declared = declared_type(info, self.symbols)
-            if world.type is None or world.shape is None or World(type=declared).is_static:
+            if self.merges_declared:
+                declared = merged(world.type, declared)
+            if self.merges_declared or (
+                world.type is None or world.shape is None or World(type=declared).is_static
+            ):
                 world.type = declared
                 inferred.notes.append(f"type of {name!r} as declared in the file")
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from mlsys_lint import dtypes
+from mlsys_lint.onnx_types import symbols_of
 from mlsys_lint.records import TensorInfo
 from mlsys_lint.worlds import World
 
@@ -97,6 +98,7 @@ def describe(
         dtype=None if number is None else dtypes.name_of(number),
         shape=shape,
         bounded=bounded,
+        symbols=symbols_of(main.type) if shape is not None and None in shape else (),
         kind="tensor" if main.is_dense else kind_of(main.type),
         uid=uid,
         constant=constant,

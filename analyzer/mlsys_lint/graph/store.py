@@ -140,7 +140,7 @@ class ValueStore:
         for attribute in at.node.attribute:
             if attribute.name == "value":
                 return self._put_stored(at.scope, name, attribute.t)
-        world, stored = _constant_world(at.node)
+        world, stored = constant_world(at.node)
         value = self.put(
             at.scope,
             name,
@@ -169,13 +169,15 @@ def declared_type(info: onnx.ValueInfoProto, symbols: Mapping[str, int]) -> onnx
     return kind
 
 
-def _constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:
+def constant_world(node: onnx.NodeProto) -> tuple[World, int | None]:
     """Type (and small value) of a Constant node, and stored elements if it is sparse."""
     attribute = next(
-        (one for one in node.attribute if one.name.startswith(("value_", "sparse"))), None
+        (one for one in node.attribute if one.name.startswith(("value", "sparse"))), None
     )
     if attribute is None:
         return World(), None
+    if attribute.name == "value":
+        return stored_world(attribute.t), None
     if attribute.name == "sparse_value":
         sparse = attribute.sparse_tensor
         dense = onnx.TensorProto(data_type=sparse.values.data_type, dims=sparse.dims)

@@ -69,6 +69,7 @@ class _Walker:
             extents=_extents(bindings.dims),
             symbols=self.bound.symbols,
             memo=table.memo,
+            merges_declared=bindings.unbound,
         )
         self._index = len(model.proto.graph.node)
 

@@ -20,7 +20,6 @@ from mlsys_lint.records.device import (
     DeviceProfile,
     Efficiency,
     Figure,
-    FuseNodes,
     Interval,
     Kernel,
     MemoryLevel,
@@ -28,12 +27,14 @@ from mlsys_lint.records.device import (
     Placement,
     Runtime,
 )
+from mlsys_lint.records.gradient import Backward, Gradient, Kept, Saves, Wanted
 from mlsys_lint.records.graph import (
     Attribute,
     NodeView,
     Shape,
     TensorInfo,
 )
+from mlsys_lint.records.memory import Activations, HeldTensor, MemoryStep
 from mlsys_lint.records.report import (
     BudgetVerdict,
     Coverage,
@@ -44,16 +45,18 @@ from mlsys_lint.records.report import (
     KernelReport,
     ModelInfo,
     ModelReport,
-    Optimizer,
     Problem,
     Reporter,
     Rule,
     Severity,
     Totals,
 )
+from mlsys_lint.records.training import Optimizer, State, Training, Update, Weight
 
 __all__ = [
+    "Activations",
     "Attribute",
+    "Backward",
     "BudgetVerdict",
     "Contraction",
     "Coverage",
@@ -66,12 +69,15 @@ __all__ = [
     "Estimate",
     "Figure",
     "Finding",
-    "FuseNodes",
+    "Gradient",
+    "HeldTensor",
     "Hit",
     "Interval",
+    "Kept",
     "Kernel",
     "KernelReport",
     "MemoryLevel",
+    "MemoryStep",
     "ModelInfo",
     "ModelReport",
     "NodeCost",
@@ -86,9 +92,15 @@ __all__ = [
     "Reporter",
     "Rule",
     "Runtime",
+    "Saves",
     "Severity",
     "Shape",
+    "State",
     "TensorInfo",
     "Totals",
+    "Training",
     "Unsupported",
+    "Update",
+    "Wanted",
+    "Weight",
 ]

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mlsys_lint.records.frozen import record
+from mlsys_lint.records.gradient import Backward, Saves
 from mlsys_lint.records.graph import NodeView
 
 if TYPE_CHECKING:
@@ -133,8 +134,10 @@ class OperatorSpec:
         shape_inputs: Input positions that only shape a result (shapes, axes, indices, pads):
             constants there are no parameters.
         elements: Logical number of weights in a packed input: (node, position) -> count.
-        backward: Cost of the gradients; None: the default of the kernel class.
-        saves: Names of the tensors that training keeps ("inputs", "outputs"); None: by class.
+        backward: Cost of the gradients; None: the default of the kernel class (gradients.py).
+        saves: What the gradients need; None: the default of the kernel class.
+        buffers: Input positions whose constants are never trained: statistics, tables, scales.
+        differentiable: False where the results' gradients tell the inputs nothing (Round, Sign).
         replace: Take the place of another plugin's entry on purpose.
     """
 
@@ -145,8 +148,10 @@ class OperatorSpec:
     infer: Callable[[InferenceContext], None] | None = None
     shape_inputs: tuple[int, ...] = ()
     elements: Callable[[NodeView, int], int] | None = None
-    backward: Estimate | None = None
-    saves: tuple[str, ...] | None = None
+    backward: Backward | None = None
+    saves: Saves | None = None
+    buffers: tuple[int, ...] = ()
+    differentiable: bool = True
     replace: bool = False
 
 

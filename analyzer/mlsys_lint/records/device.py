@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
-from mlsys_lint.records.cost import NodeCost, OpCost
+from mlsys_lint.records.cost import OpCost
+
+if TYPE_CHECKING:
+    from mlsys_lint.program import Op, Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +151,8 @@ class Kernel:
     """Nodes that a runtime executes as one; its bytes exclude what stays inside."""
 
     nodes: tuple[int, ...]
+    op: str = ""
+    """`DOMAIN::TYPE` of what is executed."""
     cost: OpCost
     kernel_class: str
     dtype: str | None
@@ -158,34 +163,40 @@ class Kernel:
     """False where data decide whether, how often or at what size it runs."""
 
 
-FuseNodes: TypeAlias = Callable[[Sequence[NodeCost], frozenset[int]], tuple[Kernel, ...]]
-"""(costed nodes in execution order, uids of all scopes' results) -> executed kernels."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """How a runtime turns nodes into kernels and buffers.
 
     Attributes:
-        fuse: How nodes become kernels; `mlsys_lint.fusion` has the parts.
+        rewrite: Its optimizers; `mlsys_lint.program` has the parts they are made of.
+        order: (operators in the order of the file) -> execution order.
+        reuses_buffers: Its planner gives the buffer of a dead tensor to a later one of its shape.
         in_place: (domain, op_type) -> (input, output) positions that may share a buffer when the
             input dies there.
         algorithmic_gain: Kernel class -> factor by which its algorithms may undercut the direct
             MAC count (Winograd), for floors; `sources` says where it comes from.
         fast_math: Stored dtype -> type that contractions run in by default (fp32 -> tf32 on CUDA).
         base_bytes: Memory of the runtime itself, (low, expected, high).
-        weight_copies: Copies of the weights that it holds at its height, (low, expected, high).
+        kernel_bytes: Its objects for one kernel, (low, expected, high).
+        load_remainder: (domain, op_type) of kernels that lay their constants out anew while the
+            model is loaded -> memory freed by that which stays with the process, over the bytes of
+            those constants, (low, expected, high).
         activation_slack: Memory held for activations over their peak, (low, expected, high).
         version: The release whose behaviour is followed; None where there is none.
     """
 
     name: str
-    fuse: FuseNodes
+    rewrite: Callable[[Program], None]
+    order: Callable[[Iterable[Op]], list[Op]]
+    reuses_buffers: bool = True
     in_place: Mapping[tuple[str, str], tuple[tuple[int, int], ...]]
     algorithmic_gain: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     fast_math: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     base_bytes: tuple[int, int, int] = (0, 0, 0)
-    weight_copies: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    kernel_bytes: tuple[int, int, int] = (0, 0, 0)
+    load_remainder: Mapping[tuple[str, str], tuple[float, float, float]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     activation_slack: tuple[float, float, float] = (1.0, 1.0, 1.0)
     version: str | None = None
     sources: tuple[str, ...] = ()

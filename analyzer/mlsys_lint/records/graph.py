@@ -31,6 +31,7 @@ class TensorInfo:
             optional: its elements' type.
         shape: Sizes by axis, None for an unknown one; None as a whole when the rank is unknown.
         bounded: Axes whose size depends on data; their entry in `shape` is the maximum.
+        symbols: Names of the sizes that are unknown, by axis; empty when none has a name.
         kind: `tensor`, `sparse`, `sequence`, `optional` or `map`.
         uid: The value's number in the analysis; the same value has the same number in every scope.
         constant: Known before the run: stored in the file, or computed from such values only.
@@ -44,6 +45,7 @@ class TensorInfo:
     dtype: str | None = None
     shape: Shape | None = None
     bounded: frozenset[int] = frozenset()
+    symbols: tuple[str, ...] = ()
     kind: str = "tensor"
     uid: int = -1
     constant: bool = False

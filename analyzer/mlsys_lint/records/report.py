@@ -9,6 +9,8 @@ from enum import StrEnum
 from mlsys_lint.records.cost import NodeCost
 from mlsys_lint.records.device import DeviceProfile, Interval, Kernel, Placement
 from mlsys_lint.records.graph import TensorInfo
+from mlsys_lint.records.memory import Activations
+from mlsys_lint.records.training import Training
 
 
 class Severity(StrEnum):
@@ -97,6 +99,10 @@ class DeviceReport:
         bound_time_s: Expected time by what bounds it; adds up to the expected latency.
         memory_items: Name -> bytes; adds up to the expected memory.
         unplaced: Indexes of nodes for whose dtype the device has no peak.
+        activations: What is held kernel by kernel, and which tensors make the peak; None where a
+            live value's size is not known.
+        max_batch: Largest batch whose expected memory fits; None where it was not asked for or can't
+            be told.
         lower_bound: Some node's cost is unknown, so figures may be too small.
     """
 
@@ -115,6 +121,8 @@ class DeviceReport:
     fits: bool | None
     unplaced: tuple[int, ...]
     kernels: tuple[KernelReport, ...]
+    activations: Activations | None = None
+    max_batch: int | None = None
     lower_bound: bool = False
 
 
@@ -139,6 +147,7 @@ class Hit:
     node: int | None = None
     device: str | None = None
     saving_s: float | None = None
+    saving_bytes: int | None = None
     help: str = ""
 
 
@@ -153,6 +162,7 @@ class Finding:
     node: int | None = None
     device: str | None = None
     saving_s: float | None = None
+    saving_bytes: int | None = None
     help: str = ""
 
 
@@ -180,6 +190,7 @@ class ModelReport:
     findings: tuple[Finding, ...] = ()
     problems: tuple[Problem, ...] = ()
     assumptions: tuple[str, ...] = ()
+    training: Training | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,12 +211,3 @@ class Reporter:
     name: str
     render: Callable[[Sequence[ModelReport]], str | bytes]
     suffix: str = ".txt"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Optimizer:
-    """A training optimizer: states a weight holds, and FLOPs of one update per parameter."""
-
-    name: str
-    states_per_weight: float
-    update_flops: int

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Final
 
 from mlsys_lint import OperatorSpec, hookimpl
+from mlsys_lint_plugins.ops.gradients import with_gradients
 
 FAMILIES: Final = (
     "activation",
@@ -71,4 +72,5 @@ FAMILIES: Final = (
 @hookimpl
 def register_operators() -> list[OperatorSpec]:
     """The specs of every family."""
-    return [spec for family in FAMILIES for spec in import_module(f"{__name__}.{family}").OPERATORS]
+    families = (import_module(f"{__name__}.{family}").OPERATORS for family in FAMILIES)
+    return list(with_gradients(spec for family in families for spec in family))

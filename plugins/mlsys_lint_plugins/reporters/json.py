@@ -14,7 +14,7 @@ from mlsys_lint.documents import (
     tensor_document,
     tool_document,
 )
-from mlsys_lint.records import BudgetVerdict, DeviceReport, Finding, Totals
+from mlsys_lint.records import Activations, BudgetVerdict, DeviceReport, Finding, Totals
 
 
 def render(reports: Sequence[ModelReport]) -> str:
@@ -113,10 +113,39 @@ def _device(device: DeviceReport) -> dict[str, Any]:
         "memory_bytes": interval_document(device.memory_bytes),
         "memory_items": dict(device.memory_items),
         "peak_activation_bytes": device.peak_activation_bytes,
+        **_activations(device.activations),
         "capacity_bytes": device.capacity_bytes,
         "fits": device.fits,
+        "max_batch": device.max_batch,
         "unplaced": list(device.unplaced),
         "kernels": [_kernel(one) for one in device.kernels],
+    }
+
+
+def _activations(held: Activations | None) -> dict[str, Any]:
+    return {
+        "least_activation_bytes": held.least_nbytes if held else None,
+        "peak_node": held.node if held else None,
+        "peak_tensors": [
+            {
+                "name": one.name,
+                "dtype": one.dtype,
+                "shape": None if one.shape is None else list(one.shape),
+                "bytes": one.nbytes,
+                "node": one.node,
+                "idle": one.idle,
+            }
+            for one in (held.tensors if held else ())
+        ],
+        "memory_timeline": [
+            {
+                "nodes": list(step.nodes),
+                "op": step.op,
+                "held_bytes": step.held_bytes,
+                "kept_bytes": step.kept_bytes,
+            }
+            for step in (held.steps if held else ())
+        ],
     }
 
 
@@ -124,6 +153,7 @@ def _kernel(one: KernelReport) -> dict[str, Any]:
     cost = one.kernel.cost
     return {
         "nodes": list(one.kernel.nodes),
+        "op": one.kernel.op,
         "kernel_class": one.kernel.kernel_class,
         "repeat": one.kernel.repeat,
         "flops": cost.flops,
@@ -156,5 +186,6 @@ def _finding(one: Finding) -> dict[str, Any]:
         "node": one.node,
         "device": one.device,
         "saving_s": one.saving_s,
+        "saving_bytes": one.saving_bytes,
         "help": one.help,
     }

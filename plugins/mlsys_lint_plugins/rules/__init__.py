@@ -7,6 +7,7 @@ from typing import Final
 
 from mlsys_lint import Rule, hookimpl
 from mlsys_lint_plugins.rules import (
+    buffer_reuse_raises_peak,
     channels_off_block,
     depthwise_on_wide_device,
     gemv_shaped_matmul,
@@ -14,6 +15,8 @@ from mlsys_lint_plugins.rules import (
     latency_budget_broken,
     memory_budget_at_risk,
     memory_budget_broken,
+    memory_does_not_fit,
+    one_tensor_dominates_peak,
     unbound_dynamic_dimension,
     unmodelled_operator,
 )
@@ -24,6 +27,9 @@ RULES: Final = (
     gemv_shaped_matmul.RULE,
     channels_off_block.RULE,
     depthwise_on_wide_device.RULE,
+    memory_does_not_fit.RULE,
+    buffer_reuse_raises_peak.RULE,
+    one_tensor_dominates_peak.RULE,
     latency_budget_broken.RULE,
     memory_budget_broken.RULE,
     latency_budget_at_risk.RULE,

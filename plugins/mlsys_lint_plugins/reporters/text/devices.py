@@ -13,6 +13,9 @@ _MANY_BUDGETS: Final = 2
 """With so many budget columns the table has no room for the mark `not calibrated`."""
 
 _ID_WIDTH: Final = 32
+_TENSOR_WIDTH: Final = 32
+_TENSORS: Final = 3
+"""Tensors that are named: the largest ones at the peak."""
 
 
 def label(device: DeviceReport) -> str:
@@ -54,6 +57,8 @@ def lines(report: ModelReport) -> Iterator[str]:
     yield table(headers, rows, flexible="device", keep="start")
     for device in report.devices:
         yield from _remarks(device, mark=not room)
+    if len(report.devices) == 1:
+        yield from _memory_parts(report.devices[0])
     if len(report.devices) > 1:
         yield ""
         yield from _comparison(report)
@@ -73,6 +78,22 @@ def _remarks(device: DeviceReport, *, mark: bool) -> Iterator[str]:
         capacity = device.capacity_bytes
         size = f" of {formatting.size(capacity)}" if capacity is not None else ""
         yield paragraph(f"{label(device)}: does not fit into the memory{size}", rest="  ")
+    if device.max_batch is not None:
+        yield paragraph(f"{label(device)}: the largest batch that fits is {device.max_batch}")
+
+
+def _memory_parts(device: DeviceReport) -> Iterator[str]:
+    """What the memory adds up from, largest first, and the largest tensors at the peak."""
+    items = sorted(device.memory_items.items(), key=lambda item: -item[1])
+    parts = [f"{name.replace('_', ' ')} {formatting.size(size)}" for name, size in items if size]
+    if len(parts) > 1:
+        yield paragraph(", ".join(parts), first="memory: ", rest="  ")
+    tensors = [
+        f"{shorten(one.name, _TENSOR_WIDTH)} {formatting.size(one.nbytes)}{' (idle)' * one.idle}"
+        for one in (device.activations.tensors if device.activations else ())
+    ]
+    if len(tensors) > 1:
+        yield paragraph(", ".join(tensors[:_TENSORS]), first="at the peak: ", rest="  ")
 
 
 def _limits(report: ModelReport) -> dict[str, str]:

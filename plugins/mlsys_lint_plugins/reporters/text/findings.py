@@ -55,9 +55,10 @@ def _where(report: ModelReport, finding: Finding) -> str:
 
 
 def _saving(report: ModelReport, finding: Finding) -> str:
-    """`; saves 0.8 ms (4 %)`, the share being that of the finding's device."""
+    """`; saves 0.8 ms (4 %)`, the share being that of the finding's device; or bytes."""
     if finding.saving_s is None:
-        return ""
+        saved = finding.saving_bytes
+        return "" if saved is None else f"; saves {formatting.size(saved)}"
     text = f"; saves {formatting.duration(finding.saving_s)}"
     for device in report.devices:
         if device.profile.id == finding.device and device.latency_s and device.latency_s.expected:

@@ -91,9 +91,13 @@ def _positions(nodes: Sequence[int]) -> str:
 
 
 def _name(report: ModelReport, entry: KernelReport) -> str:
-    """The first node's name and the operators fused to it: `conv1+add+relu`, `conv1+mul+add+3`."""
+    """The first node's name and the operators fused to it: `conv1+add+relu`, `conv1+mul+add+3`.
+
+    What the runtime inserts has no node: `(ReorderOutput)`.
+    """
     if not entry.kernel.nodes:
-        return formatting.UNKNOWN
+        inserted = entry.kernel.op.rpartition("::")[2]
+        return f"({inserted})" if inserted else formatting.UNKNOWN
     first, *others = (report.nodes[index].node for index in entry.kernel.nodes)
     ops = [node.op_type.lower() for node in others]
     more = [f"{len(ops) - _MOST_OPS}"] if len(ops) > _MOST_OPS else []

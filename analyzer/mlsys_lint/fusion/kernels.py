@@ -1,0 +1,183 @@
+"""A runtime's program as kernels: what each computes, reads and writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Final
+
+from mlsys_lint.errors import UnknownSizeError
+from mlsys_lint.operators import normal_domain
+from mlsys_lint.program import Op, Program
+from mlsys_lint.records import Contraction, Kernel, NodeCost, NodeView, OpCost
+
+Formula = Callable[[NodeView], OpCost | None]
+"""Cost of an operator by its own formula; None where there is none."""
+
+_VIEWS: Final = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
+_MOVES: Final = frozenset({"Transpose", "ReorderInput", "ReorderOutput"})
+
+
+def kernels_of(
+    program: Program, costs: Sequence[NodeCost], formula: Formula, certain: frozenset[int]
+) -> tuple[Kernel, ...]:
+    """Kernels in execution order, those of bodies after their container.
+
+    Args:
+        program: As the runtime has optimized it.
+        costs: Of all analysed nodes, by index.
+        formula: Costs the parts of a node that runs as several operators.
+        certain: Nodes that surely run as often and at the size that is counted.
+    """
+    return tuple(_Kernels(costs, formula, certain).of(program))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    costs: Sequence[NodeCost]
+    formula: Formula
+    certain: frozenset[int]
+
+    def of(self, program: Program) -> Iterator[Kernel]:
+        order = program.order()
+        parts = Counter(index for op in order for index in op.members)
+        repeat, sure = self._around(program)
+        for op in order:
+            if op.bodies:
+                for body in op.bodies.values():
+                    yield from self.of(body)
+                continue
+            cost = self._cost(op, parts)
+            if cost is None or not repeat:
+                continue
+            yield Kernel(
+                nodes=tuple(sorted(op.members)),
+                op=f"{op.domain or 'ai.onnx'}::{op.op_type}",
+                cost=cost,
+                kernel_class=cost.kernel_class,
+                dtype=cost.dtype or _dtype(op),
+                repeat=repeat,
+                weights=tuple(_weights(op, cost).items()),
+                certain=op.members <= self.certain if op.members else sure,
+            )
+
+    def _around(self, program: Program) -> tuple[int, bool]:
+        """How often the program's operators run, and whether that is sure."""
+        for op in program.ops.values():
+            for index in op.members:
+                return self.costs[index].node.repeat, index in self.certain
+        return 1, True
+
+    def _cost(self, op: Op, parts: Mapping[int, int]) -> OpCost | None:
+        if op.node is not None and len(op.members) == 1 and not op.folded:
+            return self.costs[op.node.index].cost
+        try:
+            if any(parts[index] > 1 for index in op.members):
+                return self.formula(_view(op))
+            return self._merged(op)
+        except UnknownSizeError:
+            return None
+
+    def _merged(self, op: Op) -> OpCost | None:
+        """Work of the members, without what went into constants; traffic of the operator's ends."""
+        found = [self.costs[index].cost for index in sorted(op.members - op.folded)]
+        work = [cost for cost in found if cost is not None]
+        if len(work) < len(found):
+            return None
+        total = reduce(_added, work, OpCost(kernel_class=_plain_class(op)))
+        main = max(work, key=lambda cost: (cost.macs, cost.flops), default=total)
+        read, written, weights = _traffic(op)
+        return replace(
+            total,
+            kernel_class=main.kernel_class,
+            contractions=tuple(_typed(one, op) for one in total.contractions),
+            bytes_read=read,
+            bytes_written=written,
+            weight_bytes=weights,
+        )
+
+
+def _added(one: OpCost, other: OpCost) -> OpCost:
+    return replace(
+        one,
+        contractions=one.contractions + other.contractions,
+        vector_ops=one.vector_ops + other.vector_ops,
+        transcendentals=one.transcendentals + other.transcendentals,
+        workspace_bytes=max(one.workspace_bytes, other.workspace_bytes),
+        macs_masked=one.macs_masked + other.macs_masked,
+        assumptions=one.assumptions + other.assumptions,
+    )
+
+
+def _typed(contraction: Contraction, op: Op) -> Contraction:
+    """Kernels contract integers that they read, and float where they stand in for half precision."""
+    source = op.input(0)
+    types = ("int8", "uint8", "float") if contraction.dtype == "float16" else ("int8", "uint8")
+    if source is None or source.dtype is None or source.dtype not in types:
+        return contraction
+    return replace(contraction, dtype=source.dtype)
+
+
+def _traffic(op: Op) -> tuple[int, int, int]:
+    """Bytes read, bytes written, and the part of those read that is constant."""
+    if op.op_type in _VIEWS:
+        return 0, 0, 0
+    read = dict.fromkeys(value for value in op.reads() if value.dtype is not None)
+    return (
+        sum(value.nbytes for value in read),
+        sum(value.nbytes for value in op.outputs if value is not None),
+        sum(value.nbytes for value in read if value.constant),
+    )
+
+
+def _plain_class(op: Op) -> str:
+    """Class of an operator that a rule inserted."""
+    if op.op_type in _VIEWS:
+        return "view"
+    return "transpose" if op.op_type in _MOVES else "elementwise"
+
+
+def _view(op: Op) -> NodeView:
+    """The operator as a node, in executed sizes."""
+    return NodeView(
+        index=min(op.members),
+        name=op.name,
+        domain=normal_domain(op.domain),
+        op_type=op.op_type,
+        opset=op.program.opset if op.program is not None and not op.domain else 1,
+        inputs=tuple(None if value is None else value.info() for value in op.inputs),
+        outputs=tuple(None if value is None else value.info() for value in op.outputs),
+        attributes=op.attributes,
+    )
+
+
+def _dtype(op: Op) -> str | None:
+    """Type of a kernel's vector work: that of its first output."""
+    return next((value.dtype for value in op.outputs if value is not None), None)
+
+
+def _weights(op: Op, cost: OpCost) -> dict[str, int]:
+    """Constants that a kernel reads, each with the bytes it takes of it (Gather takes rows)."""
+    left = cost.weight_bytes
+    found: dict[str, int] = {}
+    for value in op.inputs:
+        if value is None or not value.constant or value.dtype is None or value.shape is None:
+            continue
+        key = value.origin or f"#{value.uid if value.uid >= 0 else value.name}"
+        if left and key not in found:
+            found[key] = min(value.nbytes, left)
+            left -= found[key]
+    return found
+
+
+def certain_nodes(costs: Iterable[NodeCost]) -> frozenset[int]:
+    """Nodes that surely run as often and at the size that is counted."""
+    nodes = {one.node.index: one.node for one in costs}
+    found: dict[int, bool] = {}
+    for index in sorted(nodes):  # owners come before their bodies
+        node = nodes[index]
+        around = node.owner is None or found.get(node.owner, nodes.get(node.owner) is None)
+        found[index] = around and not node.upper_bound and not node.lower_bound
+    return frozenset(index for index, certain in found.items() if certain)
