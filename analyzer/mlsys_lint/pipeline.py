@@ -211,6 +211,8 @@ class Execution:
     program: Program
     kernels: tuple[Kernel, ...]
     peak: Activations | None
+    problems: tuple[Problem, ...] = ()
+    """What went wrong in the runtime's optimizers; the program is then as the file stands."""
 
 
 def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> ModelReport:
@@ -233,7 +235,11 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
         nodes=analysis.costs,
         totals=total(analysis.costs, executions[0].peak),
         devices=devices,
-        problems=(*host.problems, *analysis.problems),
+        problems=(
+            *host.problems,
+            *analysis.problems,
+            *dict.fromkeys(problem for one in executions for problem in one.problems),
+        ),
         assumptions=(*_notes(analysis), *analysis.graph.notes),
     )
     draft = replace(draft, budgets=judge_budgets(draft, options.budgets))
@@ -315,14 +321,15 @@ def execute(
     analysis: Analysis, host: PluginHost, runtime: Runtime, profile: DeviceProfile | None
 ) -> Execution:
     """Optimize a model as a runtime does on a device, or where no device is known."""
-    program = program_of(
-        analysis.stored,
-        analysis.unbound,
-        opset=analysis.model.opsets.get("", 1),
-        block=profile.vector_lanes or 0 if profile is not None else 0,
-        order=runtime.order,
-    )
-    runtime.rewrite(program)
+    program = _program(analysis, runtime, profile)
+    problems: tuple[Problem, ...] = ()
+    try:
+        runtime.rewrite(program)
+    except Exception as error:  # noqa: BLE001  a plugin may raise anything
+        message = f"runtime {runtime.name}: {type(error).__name__}: {error}; nodes run as they stand"
+        owner = host.owners.get(runtime.name, runtime.name)
+        problems = (Problem(plugin=owner, stage="rewrite", message=message),)
+        program = _program(analysis, runtime, profile)
     if analysis.types is not None:
         analysis.types.apply(program)
     certain = certain_nodes(analysis.costs)
@@ -331,6 +338,18 @@ def execute(
         program=program,
         kernels=kernels_of(program, analysis.costs, host.formula, certain),
         peak=peak_activations(program, runtime),
+        problems=problems,
+    )
+
+
+def _program(analysis: Analysis, runtime: Runtime, profile: DeviceProfile | None) -> Program:
+    """The model as a runtime loads it, before its optimizers."""
+    return program_of(
+        analysis.stored,
+        analysis.unbound,
+        opset=analysis.model.opsets.get("", 1),
+        block=profile.vector_lanes or 0 if profile is not None else 0,
+        order=runtime.order,
     )
 
 

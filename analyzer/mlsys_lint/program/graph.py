@@ -315,7 +315,8 @@ class Program:
         readers[op] = readers.get(op, 0) + 1
 
     def _disconnect(self, op: Op, value: Value) -> None:
-        readers = value.readers if value.home is self else value.inner
+        """Take back what `_connect` noted; the value may have moved to another graph since."""
+        readers = value.readers if op in value.readers else value.inner
         left = readers.pop(op) - 1
         if left:
             readers[op] = left

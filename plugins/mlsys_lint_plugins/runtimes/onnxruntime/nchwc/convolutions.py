@@ -35,14 +35,16 @@ def convolution(layout: Layout, op: Op) -> None:
     In a body, constants from around it do not count (observed). A FusedConv that adds a residual
     needs that in the blocked layout.
     """
-    weight, bias, plain = op.input(1), op.input(2), op.output
+    data, weight, bias, plain = op.input(0), op.input(1), op.input(2), op.output
     shape, residual = _own_shape(layout, weight), layout.of(op.input(3))
-    if weight is None or len(shape) != 4 or (op.input(3) is not None and residual is None):
+    if data is None or weight is None or data.rank not in (None, 4) or len(shape) != 4:
+        return
+    if op.input(3) is not None and residual is None:
         return
     form = _form(shape, op.integer("group", 1), layout.block)
     if form is None or (len(op.inputs) > 2 and _own_shape(layout, bias) != shape[:1]):
         return
-    inputs = [op.input(0), layout.stored(weight, form.filter)]
+    inputs = [data, layout.stored(weight, form.filter)]
     if bias is not None:
         inputs.append(layout.stored(bias, form.filter[:1]))
     if residual is not None:

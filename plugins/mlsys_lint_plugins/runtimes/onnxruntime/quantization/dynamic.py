@@ -47,7 +47,8 @@ def _bias(add: Op) -> Value | None:
 @rule("DynamicQuantizeMatMulFusion", "MatMulIntegerToFloat")
 def with_quantizer(program: Program, op: Op) -> bool:
     """The DynamicQuantizeLinear of the first operand, where nothing else reads its results."""
-    data, weight, data_scale, scale, data_zero, zero, *rest = op.inputs
+    data, weight, data_scale, scale, data_zero, zero = (op.input(at) for at in range(6))
+    rest = op.inputs[6:]
     quantizer = None if data is None else data.producer
     if quantizer is None or not quantizer.is_a("DynamicQuantizeLinear"):
         return False
