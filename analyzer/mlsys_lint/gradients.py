@@ -121,7 +121,7 @@ def twice(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
 
 
 def softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
-    """y (dy - sum y dy): as many operations as softmax; the exponentials are kept."""
+    """The gradient y (dy - sum y dy): as many operations as softmax; the exponentials are kept."""
     del node, wanted
     return Gradient(vector_ops=cost.vector_ops)
 

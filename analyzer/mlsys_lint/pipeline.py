@@ -169,11 +169,16 @@ def analyse(
         graph=graph,
         stored=stored,
         types=types,
-        unbound=(unbound or _unbound(model, host)) if graph.dims else None,
+        unbound=(unbound or _unbound(model, host)) if _is_open(stored) else None,
         costs=costs,
         parameters=tuple(parameters.values()),
         problems=problems,
     )
+
+
+def _is_open(graph: Graph) -> bool:
+    """True where a runtime knows less of the sizes when it loads the file than the analysis."""
+    return bool(graph.dims) or any(node.op_type == "Loop" for node in graph.nodes)
 
 
 def _unbound(model: LoadedModel, host: PluginHost) -> Graph | None:
@@ -326,7 +331,9 @@ def execute(
     try:
         runtime.rewrite(program)
     except Exception as error:  # noqa: BLE001  a plugin may raise anything
-        message = f"runtime {runtime.name}: {type(error).__name__}: {error}; nodes run as they stand"
+        message = (
+            f"runtime {runtime.name}: {type(error).__name__}: {error}; nodes run as they stand"
+        )
         owner = host.owners.get(runtime.name, runtime.name)
         problems = (Problem(plugin=owner, stage="rewrite", message=message),)
         program = _program(analysis, runtime, profile)

@@ -68,7 +68,8 @@ def visit_loop(walker: _Walker, at: Visiting) -> Outcome:
     results = body.walk_until_stable(head_of(None), states, (), trips.count)
     ends = given is None and not (results and scalar(results[0]) == 1)
     course = None
-    if trips.count and (ends or trips.unknown or any(one.main.is_sequence for one in states)):
+    knowable = trips.count and not walker.bindings.unbound  # a runtime does not look through loops
+    if knowable and (ends or trips.unknown or any(one.main.is_sequence for one in states)):
         walker.rewind(mark)
         course = follow(body, states, None if trips.unknown else trips.count, ends=ends)
         trips = _followed(trips, course, ends=ends)
@@ -81,7 +82,7 @@ def visit_loop(walker: _Walker, at: Visiting) -> Outcome:
     trips = replace(trips, at_most=trips.at_most or moves)
     inner = [pair_of(one) for one in results[1:]]
     pairs = _carried(inner, states, course, at_most=trips.at_most)
-    extent = None if trips.unknown else trips.count
+    extent = None if trips.unknown or walker.bindings.unbound else trips.count
     pairs += [with_axis(one, 0, extent, at_most=trips.at_most) for one in inner[len(states) :]]
     return Outcome(
         outputs=walker.put_results(at, pairs),

@@ -95,7 +95,7 @@ def gemm(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
 
 
 def log_softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
-    """dy - exp(y) sum dy: sum, product and difference, and an exp, for each element."""
+    """The gradient dy - exp(y) sum dy: sum, product and difference, and an exp, for each element."""
     del cost, wanted
     elements = node.output().numel
     return Gradient(vector_ops=3 * elements, transcendentals=elements)

@@ -6,7 +6,8 @@ from typing import Final
 
 from mlsys_lint import Runtime, hookimpl
 from mlsys_lint.program import execution_order, listed_order
-from mlsys_lint_plugins.runtimes.in_place import IN_PLACE
+from mlsys_lint_plugins.runtimes.in_place import CUDA_IN_PLACE, IN_PLACE
+from mlsys_lint_plugins.runtimes.onnxruntime import cuda
 from mlsys_lint_plugins.runtimes.onnxruntime.levels import rewrite
 from mlsys_lint_plugins.runtimes.resident import (
     ACTIVATION_SLACK,
@@ -42,10 +43,9 @@ def register_runtimes() -> list[Runtime]:
         ),
         Runtime(
             name="onnxruntime-cuda",
-            rewrite=rewrite,
+            rewrite=cuda.rewrite,
             order=execution_order,
-            # CPU tables, for want of a GPU to probe: CUDA kernels compute in place more often.
-            in_place=IN_PLACE,
+            in_place=CUDA_IN_PLACE,
             # F(4x4, 3x3), the largest tile in cuDNN's non-fused Winograd: 144 products in 36.
             algorithmic_gain={"conv": 4.0},
             fast_math={"fp32": "tf32"},  # use_tf32 is 1 by default
@@ -55,7 +55,13 @@ def register_runtimes() -> list[Runtime]:
             activation_slack=ACTIVATION_SLACK,  # that of the CPU provider: not measured on CUDA
             version=_FOLLOWED,
             sources=(
-                "in-place kernels and activation slack: taken over from the CPU provider, unverified",
+                "onnxruntime-gpu 1.31.1 without a GPU: saved graphs, kernels, buffers in place",
+                "the same for 1.32.0: read only; not verified on a GPU",
+                "microsoft/onnxruntime core/optimizer/graph_transformer_utils.cc",
+                "microsoft/onnxruntime core/framework/fallback_cpu_capability.cc",
+                "microsoft/onnxruntime core/optimizer/transformer_memcpy.cc",
+                "microsoft/onnxruntime core/providers/cuda, contrib_ops/cuda (kernel registrations)",
+                "activation slack: taken over from the CPU provider, unverified",
                 "microsoft/onnxruntime issues 5801 and 9138 (nvidia-smi readings)",
                 "Lavin & Gray, arXiv:1509.09308",
                 "onnxruntime CUDA execution provider documentation, use_tf32",

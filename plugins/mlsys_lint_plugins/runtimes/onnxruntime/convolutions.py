@@ -106,7 +106,7 @@ def _take_in(
 def pad(program: Program, op: Op) -> bool:
     """Pad of spatial axes with zeros goes into the pads of a Conv or AveragePool, past a Cast.
 
-    Of an AveragePool that does not round sizes up, and counts padding or has none (observed).
+    Of an AveragePool that does not round sizes up and has no padding of its own (observed).
     """
     data, pads = op.input(0), _zero_pads(op)
     cast = follower(op, "Cast")
@@ -149,10 +149,7 @@ _CONSTANT: Final = ("", "constant")
 def _padded(op: Op) -> Op | None:
     """The Conv or AveragePool that alone reads what `op` writes, where it can take more pads."""
     conv, pool = follower(op, "Conv"), follower(op, "AveragePool")
-    if pool is not None and (
-        pool.integer("ceil_mode", 0)
-        or (any(pool.integers("pads") or ()) and not pool.integer("count_include_pad", 0))
-    ):
+    if pool is not None and (pool.integer("ceil_mode", 0) or any(pool.integers("pads") or ())):
         return None
     target = conv or pool
     return target if target is not None and target.text("auto_pad") in ("", "NOTSET") else None

@@ -83,7 +83,7 @@ def runs_as_typed(op: Op, provider: str = "cpu") -> bool:
         [None if value is None else value.dtype for value in values]
         for values in (op.inputs, op.outputs)
     )
-    return has_kernel_for(op.domain, op.op_type, version_of(op), inputs, outputs, provider)
+    return has_kernel_for(op.domain, op.op_type, version_of(op), inputs, outputs, provider=provider)
 
 
 def version_of(op: Op) -> int:
@@ -109,9 +109,7 @@ def formal_inputs(op: Op) -> int:
     return len(found[0].inputs) if found else 0
 
 
-def kernels(
-    domain: str, op_type: str, since_version: int, provider: str = "cpu"
-) -> list[Kernel]:
+def kernels(domain: str, op_type: str, since_version: int, provider: str = "cpu") -> list[Kernel]:
     """The kernels of an operator, at the version of its schema."""
     found = _kernels(provider).get((domain, op_type), ())
     return [kernel for kernel in found if kernel.serves(since_version)]
@@ -128,6 +126,7 @@ def has_kernel_for(
     since_version: int,
     inputs: Sequence[str | None],
     outputs: Sequence[str | None],
+    *,
     provider: str = "cpu",
 ) -> bool:
     """True where one kernel takes all these types; None stands for omitted and unknown ones."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from mlsys_lint.program import Op, Value
 
 _ABSOLUTE: Final = 1e-8
@@ -63,7 +65,8 @@ def is_number(value: Value | None, expected: float) -> bool:
     if value is None or not is_scalar(value) or value.dtype not in _FLOATS:
         return False
     found = value.number()
-    return found is not None and abs(found - expected) <= _ABSOLUTE + _RELATIVE * abs(expected)
+    wanted = float(np.float16(expected)) if value.dtype == "float16" else expected
+    return found is not None and abs(found - wanted) <= _ABSOLUTE + _RELATIVE * abs(expected)
 
 
 def scaled(op: Op | None, number: float) -> Value | None:

@@ -27,29 +27,31 @@ def _stored_shape(program: Program, op: Op) -> bool:
     """
     source, target = op.input(0), op.input(1)
     concat = target.producer if target is not None else None
-    if source is None or target is None or concat is None or not concat.is_a("Concat"):
+    if source is None or target is None or concat is None or target.only_reader is not op:
         return False
-    if target.only_reader is not op:
+    sizes = _sizes(concat, source) if concat.is_a("Concat") else None
+    if sizes is None:
         return False
+    program.set_input(op, 1, _constant(program, target, sizes))
+    _prune(program, concat)
+    return True
+
+
+def _sizes(concat: Op, source: Value) -> list[int] | None:
+    """What the joined pieces say as a stored shape; None where it can't be written so."""
     sizes: list[int] = []
     for piece in concat.inputs:
-        if piece is None:
-            return False
-        if piece.constant:
-            if piece.array is None:
-                return False
+        if piece is None or (piece.constant and piece.array is None):
+            return None
+        if piece.constant and piece.array is not None:
             sizes += [int(one) for one in piece.array.ravel()]
         elif _is_size(piece, source, len(sizes)):
             sizes.append(0)
         elif piece.dims == (1,):
             sizes.append(-1)
         else:
-            return False
-    if sizes.count(-1) > 1:
-        return False
-    program.set_input(op, 1, _constant(program, target, sizes))
-    _prune(program, concat)
-    return True
+            return None
+    return sizes if sizes.count(-1) <= 1 else None
 
 
 def _is_size(piece: Value, source: Value, axis: int) -> bool:

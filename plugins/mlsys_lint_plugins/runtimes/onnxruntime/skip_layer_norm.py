@@ -20,7 +20,12 @@ def skip_layer_norm(program: Program, op: Op) -> bool:
     Symbols are equal when their names are.
     """
     add = producer(op.input(0), "Add")
-    if op.domain or add is None or not _adds_equals(program, add) or op.integer("axis", -1) not in (-1, 2):
+    if (
+        op.domain
+        or add is None
+        or not _adds_equals(program, add)
+        or op.integer("axis", -1) not in (-1, 2)
+    ):
         return False
     operands = list(add.inputs)
     norm = [op.input(1), op.input(2)]
