@@ -191,7 +191,7 @@ def _unbound(model: LoadedModel, host: PluginHost) -> Graph | None:
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Pause the cycle collector: records make no cycles, and all that is made here is kept.
+    """Pause the cycle collector: nearly all that is made here is kept, and records make no cycles.
 
     What was made goes to the oldest generation at once, unless the caller has frozen objects that
     this would thaw: the next collection of young objects need not look at it.
@@ -222,10 +222,11 @@ class Execution:
 
 def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> ModelReport:
     """Place an analysed model on devices, judge budgets, run the rules."""
-    executions = [
-        execute(analysis, host, _runtime(host, options, profile), profile)
-        for profile in options.devices or (None,)
-    ]
+    with _nothing_collected():
+        executions = [
+            execute(analysis, host, _runtime(host, options, profile), profile)
+            for profile in options.devices or (None,)
+        ]
     devices = tuple(
         replace(
             on_device(analysis, execution, profile),
