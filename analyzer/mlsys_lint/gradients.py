@@ -14,7 +14,6 @@ from typing import Final
 from mlsys_lint.records import (
     Backward,
     Contraction,
-    Gradient,
     Kept,
     NodeCost,
     NodeView,
@@ -22,16 +21,17 @@ from mlsys_lint.records import (
     Saves,
     TensorInfo,
     Wanted,
+    Work,
 )
 
 _FACTORS: Final = (0, 1)
 """Positions of a contraction's operands; what follows them is a bias."""
 
 
-def gradient_of(one: NodeCost, wanted: Wanted) -> Gradient:
+def gradient_of(one: NodeCost, wanted: Wanted) -> Work:
     """Cost of a node's backward pass; UnknownSizeError when a size is missing."""
     if one.cost is None:
-        return Gradient()
+        return Work()
     named = one.spec.backward if one.spec is not None else None
     return (named or _by_class(one.cost).backward)(one.node, one.cost, wanted)
 
@@ -57,7 +57,7 @@ def gradient_products(one: Contraction, *, left: bool, right: bool) -> tuple[Con
     return tuple(found)
 
 
-def products(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def products(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """A contraction for each operand that needs a gradient; a bias sums its gradient's rows.
 
     Of several contractions in a row (an Einsum of three operands) each takes the result of the one
@@ -68,12 +68,12 @@ def products(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
         left = any(position <= at for position in wanted)
         found.extend(gradient_products(one, left=left, right=at + 1 in wanted))
     biases = [position for position in wanted if position > len(cost.contractions)]
-    return Gradient(contractions=tuple(found), vector_ops=broadcast_sums(node, biases))
+    return Work(contractions=tuple(found), vector_ops=broadcast_sums(node, biases))
 
 
-def fused_products(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def fused_products(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """As `products`, and an activation's derivative: as many operations as the forward pass."""
-    return Gradient(
+    return Work(
         contractions=products(node, cost, wanted).contractions,
         vector_ops=cost.vector_ops,
         transcendentals=cost.transcendentals,
@@ -86,58 +86,58 @@ def broadcast_sums(node: NodeView, positions: Iterable[int]) -> int:
     return sum(max(0, result - node.input(position).numel) for position in positions)
 
 
-def elementwise(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def elementwise(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """As many operations as the forward pass for each operand; stretched operands sum over rows."""
-    return Gradient(
+    return Work(
         vector_ops=cost.vector_ops * len(wanted) + broadcast_sums(node, wanted),
         transcendentals=cost.transcendentals,
     )
 
 
-def chained(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def chained(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """A function's derivative, as dear as the function, times the gradient of the result."""
     del wanted
-    return Gradient(
+    return Work(
         vector_ops=cost.vector_ops + node.output().numel, transcendentals=cost.transcendentals
     )
 
 
-def free(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def free(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """Gradients move, nothing is computed."""
     del node, cost, wanted
-    return Gradient()
+    return Work()
 
 
-def once(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def once(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """As much vector work as the forward pass."""
     del node, wanted
-    return Gradient(vector_ops=cost.vector_ops, transcendentals=cost.transcendentals)
+    return Work(vector_ops=cost.vector_ops, transcendentals=cost.transcendentals)
 
 
-def twice(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def twice(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """Two operations for each of the forward pass: a normalization reduces twice on its way back."""
     del node, wanted
-    return Gradient(vector_ops=2 * cost.vector_ops)
+    return Work(vector_ops=2 * cost.vector_ops)
 
 
-def softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """The gradient y (dy - sum y dy): as many operations as softmax; the exponentials are kept."""
     del node, wanted
-    return Gradient(vector_ops=cost.vector_ops)
+    return Work(vector_ops=cost.vector_ops)
 
 
-def both_sides(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def both_sides(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """Two contractions for each of an operator that holds several: an upper bound."""
     del node, wanted
     pairs = [gradient_products(one, left=True, right=True) for one in cost.contractions]
-    return Gradient(
+    return Work(
         contractions=tuple(one for pair in pairs for one in pair),
         vector_ops=cost.vector_ops,
         transcendentals=cost.transcendentals,
     )
 
 
-def attention(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def attention(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """The last two contractions are S = Q K' and P V; before them stand projections of the input.
 
     dP = dY V' where Q or K is wanted, dV = P' dY; dQ = dS K, dK = dS' Q. Where K and V come with Q,
@@ -150,7 +150,7 @@ def attention(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
     query, key, value = _attended(node, wanted, projects=bool(before))
     found.extend(gradient_products(scores, left=query, right=key))
     found.extend(gradient_products(values, left=query or key, right=value))
-    return Gradient(contractions=tuple(found), vector_ops=cost.vector_ops)
+    return Work(contractions=tuple(found), vector_ops=cost.vector_ops)
 
 
 def _attended(node: NodeView, wanted: Wanted, *, projects: bool) -> tuple[bool, bool, bool]:

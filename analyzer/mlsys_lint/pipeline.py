@@ -33,6 +33,7 @@ from mlsys_lint.records import (
     NodeCost,
     Problem,
     Runtime,
+    Training,
 )
 from mlsys_lint.roofline import contraction_peak, ridge
 from mlsys_lint.shapes import Bindings
@@ -41,6 +42,7 @@ from mlsys_lint.traffic import io_bytes
 
 if TYPE_CHECKING:
     from mlsys_lint.records.validation import ValidationReport
+    from mlsys_lint.training import TrainingOptions
 
 SCHEMA_VERSION = "1"
 
@@ -56,6 +58,8 @@ class CheckOptions:
     """How the model's numbers are taken: as stored, or a key of precision.PRECISIONS."""
     max_batch: bool = False
     """Search for the largest batch that each device holds."""
+    training: TrainingOptions | None = None
+    """The training step to count besides the run; None: none."""
     budgets: Mapping[str, float] = field(default_factory=dict)
     """`latency` in seconds and `memory` in bytes."""
     select: Sequence[str] = ()
@@ -159,6 +163,8 @@ def analyse(
         if types is not None:
             graph = types.graph(stored)
             costs, problems = cost_nodes(graph, host)
+        if "ai.onnx.preview.training" in model.opsets:
+            costs = _with_gradients(graph, costs)
         parameters, by_node = find_parameters(graph, costs)
         costs = tuple(
             one.with_parameters(by_node[one.node.index]) if one.node.index in by_node else one
@@ -174,6 +180,13 @@ def analyse(
         parameters=tuple(parameters.values()),
         problems=problems,
     )
+
+
+def _with_gradients(graph: Graph, costs: Sequence[NodeCost]) -> tuple[NodeCost, ...]:
+    """The costs, those of Gradient nodes from the nodes between."""
+    from mlsys_lint.training import cost_gradients
+
+    return cost_gradients(graph, costs)
 
 
 def _is_open(graph: Graph) -> bool:
@@ -241,6 +254,7 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
         nodes=analysis.costs,
         totals=total(analysis.costs, executions[0].peak),
         devices=devices,
+        training=_training(analysis, host, options.training),
         problems=(
             *host.problems,
             *analysis.problems,
@@ -287,6 +301,21 @@ def on_device(analysis: Analysis, execution: Execution, profile: DeviceProfile) 
         kernels=prediction.kernels,
         lower_bound=is_lower_bound(analysis.costs),
     )
+
+
+def _training(
+    analysis: Analysis, host: PluginHost, options: TrainingOptions | None
+) -> Training | None:
+    """The training step that was asked for."""
+    if options is None:
+        return None
+    from mlsys_lint.training import training_step
+
+    if options.optimizer not in host.optimizers:
+        known = ", ".join(sorted(host.optimizers))
+        raise OptionError(f"--optimizer {options.optimizer}: unknown; known optimizers: {known}")
+    optimizer = host.optimizers[options.optimizer]
+    return training_step(analysis.graph, analysis.costs, analysis.parameters, optimizer, options)
 
 
 def _runtime(host: PluginHost, options: CheckOptions, profile: DeviceProfile | None) -> Runtime:

@@ -31,6 +31,7 @@ DEFAULT_PLUGINS: Final = (
     "mlsys_lint_plugins.ops",
     "mlsys_lint_plugins.rules",
     "mlsys_lint_plugins.runtimes",
+    "mlsys_lint_plugins.optimizers",
     "mlsys_lint_plugins.reporters",
     "mlsys_lint_devices",
 )

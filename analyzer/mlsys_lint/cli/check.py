@@ -16,6 +16,7 @@ from mlsys_lint.cli.options import (
     shape_options,
     write_file,
 )
+from mlsys_lint.cli.training import training_of, training_options
 from mlsys_lint.errors import OptionError, PluginError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--max-batch", is_flag=True, help="Search the largest batch each device holds.")
 @click.option("--max-latency", metavar="TIME", help="Budget of one run, for example 20ms.")
 @click.option("--max-memory", metavar="SIZE", help="Budget of memory, for example 4GiB.")
+@training_options
 @click.option("--select", multiple=True, metavar="CODES", help="Only these rules (prefixes).")
 @click.option("--ignore", multiple=True, metavar="CODES", help="Not these rules (prefixes).")
 @click.option(
@@ -124,6 +126,7 @@ def _options(host: PluginHost, given: dict[str, object], *, several: bool) -> Ch
         runtime=str(given["runtime"]) if given["runtime"] else None,
         precision=str(given["precision"]),
         max_batch=bool(given["max_batch"]),
+        training=training_of(given, strict=not several),
         budgets=budgets,
         select=_codes(given["select"]),
         ignore=_codes(given["ignore"]),

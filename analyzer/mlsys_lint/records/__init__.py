@@ -27,7 +27,7 @@ from mlsys_lint.records.device import (
     Placement,
     Runtime,
 )
-from mlsys_lint.records.gradient import Backward, Gradient, Kept, Saves, Wanted
+from mlsys_lint.records.gradient import Backward, Kept, Saves, Wanted, Work
 from mlsys_lint.records.graph import (
     Attribute,
     NodeView,
@@ -51,7 +51,7 @@ from mlsys_lint.records.report import (
     Severity,
     Totals,
 )
-from mlsys_lint.records.training import Optimizer, State, Training, Update, Weight
+from mlsys_lint.records.training import Optimizer, State, Training, Weight
 
 __all__ = [
     "Activations",
@@ -69,7 +69,6 @@ __all__ = [
     "Estimate",
     "Figure",
     "Finding",
-    "Gradient",
     "HeldTensor",
     "Hit",
     "Interval",
@@ -100,7 +99,7 @@ __all__ = [
     "Totals",
     "Training",
     "Unsupported",
-    "Update",
     "Wanted",
     "Weight",
+    "Work",
 ]

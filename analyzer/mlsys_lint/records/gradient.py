@@ -13,13 +13,8 @@ if TYPE_CHECKING:
 
 
 @record
-class Gradient:
-    """Work that turns the gradients of a node's outputs into those of its inputs.
-
-    Attributes:
-        contractions: Matrix products: one for each operand that needs a gradient.
-        vector_ops, transcendentals: Counted as in OpCost.
-    """
+class Work:
+    """Arithmetic: of a backward pass, an update, a loss; counted as in OpCost."""
 
     contractions: tuple[Contraction, ...] = ()
     vector_ops: int = 0
@@ -48,7 +43,7 @@ class Kept:
 Wanted: TypeAlias = frozenset[int]
 """Positions of a node's inputs that need a gradient."""
 
-Backward: TypeAlias = Callable[[NodeView, "OpCost", Wanted], Gradient]
+Backward: TypeAlias = Callable[[NodeView, "OpCost", Wanted], Work]
 """Cost of the gradients that are wanted, from the node and what its forward pass costs."""
 
 Saves: TypeAlias = Callable[[NodeView, "OpCost", Wanted], Kept]

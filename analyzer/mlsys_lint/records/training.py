@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from mlsys_lint.records.frozen import record
-
-if TYPE_CHECKING:
-    from mlsys_lint.records.cost import Contraction
+from mlsys_lint.records.gradient import Work
 
 
 @record
@@ -42,17 +40,8 @@ class State:
     dtype: str | None = None
 
 
-@record
-class Update:
-    """Work of one update of a weight; what is computed once a step or tensor is not counted."""
-
-    contractions: tuple[Contraction, ...] = ()
-    vector_ops: int = 0
-    transcendentals: int = 0
-
-
 States: TypeAlias = Callable[[Weight, int], tuple[State, ...]]
-UpdateRule: TypeAlias = Callable[[Weight, int], Update]
+Update: TypeAlias = Callable[[Weight, int], Work]
 
 
 @record
@@ -62,7 +51,8 @@ class Optimizer:
     Attributes:
         name: As `--optimizer` takes it.
         states: The tensors kept for a weight, from the weight and the rank.
-        update: Work of one update of a weight, likewise.
+        update: Work of one update of a weight, likewise; what is computed once a step or tensor (a
+            corrected rate) is not counted.
         source: Paper, and what was decided where it leaves a choice.
         rank: Rank of a low-rank method unless `--rank` says otherwise; None: it has none.
         adapters: Weights stay as they are; each matrix gets a pair of adapters [m, r] and [r, n],
@@ -72,7 +62,7 @@ class Optimizer:
 
     name: str
     states: States
-    update: UpdateRule
+    update: Update
     source: str
     rank: int | None = None
     adapters: bool = False

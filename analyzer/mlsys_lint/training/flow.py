@@ -55,17 +55,23 @@ class Flow:
     Attributes:
         results: Uids of what the graph hands out.
         roots: Uid of a view -> uid of the value whose buffer it is.
+        stored: Uids of the tensors that the file stores.
         has_loops: Marks must go around until nothing changes.
     """
 
     steps: tuple[Step, ...]
     results: frozenset[int]
     roots: Mapping[int, int]
+    stored: frozenset[int]
     has_loops: bool = False
 
     def root(self, tensor: TensorInfo) -> int:
         """The value whose buffer a value is."""
         return self.roots.get(tensor.uid, tensor.uid)
+
+    def is_view(self, step: Step) -> bool:
+        """True when a step makes no buffer."""
+        return all(tensor is None or tensor.uid in self.roots for tensor in step.outputs)
 
 
 def is_real(tensor: TensorInfo | None) -> bool:
@@ -84,6 +90,7 @@ def flow_of(graph: Graph, costs: Sequence[NodeCost]) -> Flow:
         steps=steps,
         results=frozenset(graph.frames[""].outputs),
         roots=builder.roots,
+        stored=frozenset(builder.stored),
         has_loops=builder.has_loops,
     )
 
@@ -93,6 +100,7 @@ class _Builder:
     graph: Graph
     costs: Sequence[NodeCost]
     roots: dict[int, int] = field(default_factory=dict)
+    stored: set[int] = field(default_factory=set)
     has_loops: bool = False
     bodies: dict[int, list[str]] = field(default_factory=dict)
     infos: dict[int, TensorInfo] = field(default_factory=dict)
@@ -111,6 +119,8 @@ class _Builder:
                     self.infos[tensor.uid] = tensor
                     if tensor.constant:
                         self.made.add(tensor.uid)
+                    if tensor.origin is not None:
+                        self.stored.add(tensor.uid)
             self.made.update(tensor.uid for tensor in one.node.outputs if tensor is not None)
 
     def walk(self, scope: str, place: int | None) -> Iterator[Step]:

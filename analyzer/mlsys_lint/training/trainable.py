@@ -9,7 +9,7 @@ that select, and factors along more than one axis (tables of angles).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
@@ -17,11 +17,20 @@ from typing import Final
 from mlsys_lint.errors import OptionError
 from mlsys_lint.records import TensorInfo
 from mlsys_lint.training.flow import Flow, Step, is_real
+from mlsys_lint.training.options import TrainingOptions
 
 _SHIFTS: Final = frozenset({"Add", "Sub", "Sum"})
 _SCALES: Final = frozenset({"Mul", "Div"})
 _PLAIN: Final = frozenset({"Where", "Min", "Max", "Mean", "Pow", "Mod", "Clip"})
 """Element-wise operators whose constants are limits, masks and exponents."""
+
+_REARRANGE: Final = frozenset(
+    {
+        *("Expand", "Tile", "Reshape", "Squeeze", "Unsqueeze", "Flatten"),
+        *("Transpose", "Slice", "Identity", "Cast", "CastLike"),
+    }
+)
+"""What they make of a constant is judged by its reader."""
 
 
 @dataclass(slots=True)
@@ -52,7 +61,7 @@ def find_candidates(flow: Flow, parameters: Collection[str]) -> Candidates:
             if tensor is not None and tensor.origin is not None and tensor.origin in parameters:
                 found.tensors.setdefault(tensor.origin, tensor)
                 sources[tensor.uid] = (tensor.origin,)
-        if step.is_constant:
+        if step.is_constant or _rearranges(step, sources):
             _hand_on(step, slots, sources)
             continue
         computed = [position for position in slots if _uid(step, position) in reached]
@@ -73,6 +82,12 @@ def find_candidates(flow: Flow, parameters: Collection[str]) -> Candidates:
         if _contracts(step):
             multiplied.update(results)
     return found
+
+
+def _rearranges(step: Step, sources: Mapping[int, tuple[str, ...]]) -> bool:
+    node = step.one.node if step.one is not None else None
+    named = node is not None and node.domain == "" and node.op_type in _REARRANGE
+    return named and _uid(step, 0) in sources
 
 
 def _hand_on(step: Step, slots: Sequence[int], sources: dict[int, tuple[str, ...]]) -> None:
@@ -112,37 +127,35 @@ def _is_weight(step: Step, position: int, *, computed: bool, multiplied: Collect
     return name not in _PLAIN
 
 
-def choose(
-    found: Candidates, trainable: Sequence[str], frozen: Sequence[str]
-) -> Mapping[str, TensorInfo]:
+def choose(found: Candidates, options: TrainingOptions) -> Mapping[str, TensorInfo]:
     """The tensors that are trained, by origin: those inferred, or those that the patterns name.
 
     Raises:
         OptionError: a pattern matches no stored tensor that gradients can reach.
     """
-    for option, patterns in (("--trainable", trainable), ("--frozen", frozen)):
-        for pattern in patterns:
-            _check_pattern(option, pattern, found.tensors.values())
-    origins: Iterable[str] = found.inferred
-    if trainable:
-        origins = _matching(found, trainable)
-    left_out = set(_matching(found, frozen))
-    return {origin: found.tensors[origin] for origin in origins if origin not in left_out}
+    check_patterns([tensor.name for tensor in found.tensors.values()], options)
+    origins: Iterable[str] = found.tensors if options.trainable else found.inferred
+    return {
+        origin: found.tensors[origin]
+        for origin in origins
+        if is_chosen(found.tensors[origin].name, options)
+    }
 
 
-def _matching(found: Candidates, patterns: Sequence[str]) -> Iterator[str]:
-    return (
-        origin
-        for origin, tensor in found.tensors.items()
-        if any(fnmatchcase(tensor.name, pattern) for pattern in patterns)
-    )
+def is_chosen(name: str, options: TrainingOptions) -> bool:
+    """True where the patterns (`*` and `?` as in a shell) let a tensor be trained."""
+    if any(fnmatchcase(name, pattern) for pattern in options.frozen):
+        return False
+    return not options.trainable or any(fnmatchcase(name, one) for one in options.trainable)
 
 
-def _check_pattern(option: str, pattern: str, tensors: Iterable[TensorInfo]) -> None:
-    names = [tensor.name for tensor in tensors]
-    if not any(fnmatchcase(name, pattern) for name in names):
-        known = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-        raise OptionError(
-            f"{option} {pattern}: no stored tensor that can be trained has such a name; "
-            f"there are: {known or 'none'}"
-        )
+def check_patterns(names: Sequence[str], options: TrainingOptions) -> None:
+    """Refuse patterns that fit nothing: OptionError."""
+    for option, patterns in (("--trainable", options.trainable), ("--frozen", options.frozen)):
+        for pattern in patterns if options.strict else ():
+            if not any(fnmatchcase(name, pattern) for name in names):
+                known = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+                raise OptionError(
+                    f"{option} {pattern}: no tensor that can be trained has such a name; "
+                    f"there are: {known or 'none'}"
+                )

@@ -28,7 +28,7 @@ from mlsys_lint.gradients import (
     products,
     twice,
 )
-from mlsys_lint.records import Backward, Gradient, Kept, Saves, Wanted
+from mlsys_lint.records import Backward, Kept, Saves, Wanted, Work
 from mlsys_lint_plugins.ops.recurrent import CELLS
 
 
@@ -45,38 +45,36 @@ class Rule:
 def per_element(operations: int, transcendentals: int = 0) -> Backward:
     """So many operations for each element of the result."""
 
-    def backward(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+    def backward(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
         del cost, wanted
         elements = node.output().numel
-        return Gradient(
-            vector_ops=operations * elements, transcendentals=transcendentals * elements
-        )
+        return Work(vector_ops=operations * elements, transcendentals=transcendentals * elements)
 
     return backward
 
 
-def stretched(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def stretched(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """Y = A + B, Expand: gradients pass, and sum over the axes along which an operand stretches."""
     del cost
-    return Gradient(vector_ops=broadcast_sums(node, wanted))
+    return Work(vector_ops=broadcast_sums(node, wanted))
 
 
-def subtraction(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def subtraction(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """As a sum; the right operand's gradient changes its sign."""
     sums = stretched(node, cost, wanted).vector_ops
-    return Gradient(vector_ops=sums + (node.input(1).numel if 1 in wanted else 0))
+    return Work(vector_ops=sums + (node.input(1).numel if 1 in wanted else 0))
 
 
-def mean(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def mean(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """Each result's gradient is divided by the number of elements, then stretched."""
     sums = stretched(node, cost, wanted).vector_ops
-    return Gradient(vector_ops=sums + node.output().numel)
+    return Work(vector_ops=sums + node.output().numel)
 
 
-def division(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def division(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """Of Y = A / B: dA = dY / B, dB = -dA Y; the sum over stretched axes comes last."""
     sums = stretched(node, cost, wanted).vector_ops
-    return Gradient(vector_ops=sums + (1 + 2 * (1 in wanted)) * node.output().numel)
+    return Work(vector_ops=sums + (1 + 2 * (1 in wanted)) * node.output().numel)
 
 
 def keep_division(node: NodeView, cost: OpCost, wanted: Wanted) -> Kept:
@@ -85,7 +83,7 @@ def keep_division(node: NodeView, cost: OpCost, wanted: Wanted) -> Kept:
     return Kept(tensors=(node.input(1), *([node.input(0)] if 1 in wanted else [])))
 
 
-def gemm(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def gemm(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """As MatMul; alpha (unless 1) scales dY once, beta (unless 1) the bias's gradient."""
     found = products(node, cost, wanted)
     scaled = node.output().numel if node.attributes.get("alpha", 1.0) != 1.0 else 0
@@ -94,14 +92,14 @@ def gemm(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
     return replace(found, vector_ops=found.vector_ops + scaled)
 
 
-def log_softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def log_softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """The gradient dy - exp(y) sum dy: sum, product and difference, and an exp, for each element."""
     del cost, wanted
     elements = node.output().numel
-    return Gradient(vector_ops=3 * elements, transcendentals=elements)
+    return Work(vector_ops=3 * elements, transcendentals=elements)
 
 
-def recurrent(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
+def recurrent(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """Of X W' and h R' one contraction for each operand; the first state need not be wanted.
 
     Then h R' hands a gradient back in all steps but the first. Vector work as in the forward pass.
@@ -110,7 +108,7 @@ def recurrent(node: NodeView, cost: OpCost, wanted: Wanted) -> Gradient:
     steps = max(1, node.input(0).dims[1 if node.integer("layout", 0) else 0])
     back = steps if 5 in wanted else steps - 1
     before = replace(states, batch=states.batch // steps * back)
-    return Gradient(
+    return Work(
         contractions=(
             *gradient_products(inputs, left=0 in wanted, right=1 in wanted),
             *gradient_products(before, left=back > 0, right=False),

@@ -1,4 +1,4 @@
-"""ai.onnx.preview.training: optimizers, as the pseudo code of their schemas counts them."""
+"""ai.onnx.preview.training: optimizers, as the pseudo code of their schemas counts them; Gradient."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Final
 import onnx
 from onnx.shape_inference import InferenceContext
 
-from mlsys_lint import NodeView, OpCost, OperatorSpec, Unsupported, cost
+from mlsys_lint import Declined, NodeView, OpCost, OperatorSpec, cost
 from mlsys_lint_plugins.ops.inference import Infer, element_type, put, sizes
 
-_BACKWARD: Final = Unsupported("its cost is the backward pass of the nodes between xs and y")
 _SCALARS: Final = 2
 """Inputs before the tensors: the learning rate R and the update count T."""
 
@@ -74,6 +73,14 @@ def momentum(node: NodeView) -> OpCost:
     return cost(node, kernel_class="elementwise", vector_ops=each * elements + 2)
 
 
+def gradient(node: NodeView) -> Declined:
+    """The backward pass of the nodes between xs and y, which the node alone does not tell.
+
+    mlsys_lint.training.gradient_nodes counts it with the graph around the node.
+    """
+    return Declined(f"the nodes between xs and {node.text('y')!r} are not known")
+
+
 def infer_gradient(context: InferenceContext) -> None:
     """A gradient has the type of its tensor: one for each of `xs`, the first inputs."""
     names: onnx.AttributeProto | None = context.get_attribute("xs")
@@ -82,7 +89,7 @@ def infer_gradient(context: InferenceContext) -> None:
 
 
 def _spec(
-    name: str, estimate: Callable[[NodeView], OpCost] | Unsupported, infer: Infer | None = None
+    name: str, estimate: Callable[[NodeView], OpCost | Declined], infer: Infer | None = None
 ) -> OperatorSpec:
     return OperatorSpec(
         domain="ai.onnx.preview.training",
@@ -97,5 +104,5 @@ OPERATORS: Final[tuple[OperatorSpec, ...]] = (
     _spec("Adagrad", adagrad),
     _spec("Adam", adam),
     _spec("Momentum", momentum),
-    _spec("Gradient", _BACKWARD, infer_gradient),
+    _spec("Gradient", gradient, infer_gradient),
 )

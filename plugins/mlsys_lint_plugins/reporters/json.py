@@ -14,7 +14,7 @@ from mlsys_lint.documents import (
     tensor_document,
     tool_document,
 )
-from mlsys_lint.records import Activations, BudgetVerdict, DeviceReport, Finding, Totals
+from mlsys_lint.records import Activations, BudgetVerdict, DeviceReport, Finding, Totals, Training
 
 
 def render(reports: Sequence[ModelReport]) -> str:
@@ -33,7 +33,7 @@ def document(report: ModelReport) -> dict[str, Any]:
         "tool": tool_document(report.tool_version),
         "model": model_document(report.model),
         "totals": _totals(report.totals),
-        "training": None,
+        "training": _training(report.training),
         "nodes": [_node(one) for one in report.nodes],
         "devices": [_device(one) for one in report.devices],
         "budgets": [_budget(one) for one in report.budgets],
@@ -63,6 +63,39 @@ def _totals(totals: Totals) -> dict[str, Any]:
         },
         "is_lower_bound": totals.is_lower_bound,
         "is_upper_bound": totals.is_upper_bound,
+    }
+
+
+def _training(one: Training | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "optimizer": one.optimizer,
+        "rank": one.rank,
+        "precision": one.precision,
+        "checkpointing": one.checkpointing,
+        "loss": one.loss,
+        "accumulation": one.accumulation,
+        "trainable_parameters": one.trainable_parameters,
+        "frozen_parameters": one.frozen_parameters,
+        "forward_flops": one.forward_flops,
+        "backward_flops": one.backward_flops,
+        "forward_contraction_flops": one.forward_contraction_flops,
+        "backward_contraction_flops": one.backward_contraction_flops,
+        "backward_transcendentals": one.backward_transcendentals,
+        "update_flops": one.update_flops,
+        "update_transcendentals": one.update_transcendentals,
+        "recompute_flops": one.recompute_flops,
+        "backward_flops_by_operator": dict(one.by_operator),
+        "weight_bytes": one.weight_bytes,
+        "master_weight_bytes": one.master_weight_bytes,
+        "gradient_bytes": one.gradient_bytes,
+        "optimizer_state_bytes": one.optimizer_state_bytes,
+        "activation_bytes": one.activation_bytes,
+        "total_bytes": one.total_bytes,
+        "segments": one.segments,
+        "is_lower_bound": one.is_lower_bound,
+        "assumptions": list(one.assumptions),
     }
 
 

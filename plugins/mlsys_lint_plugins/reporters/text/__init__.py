@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlsys_lint import ModelReport, formatting
-from mlsys_lint_plugins.reporters.text import devices, findings, head, kernels
+from mlsys_lint_plugins.reporters.text import devices, findings, head, kernels, training
 from mlsys_lint_plugins.reporters.text.layout import table
 
 
@@ -26,6 +26,9 @@ def _lines(report: ModelReport) -> Iterator[str]:
     if where:
         yield ""
         yield from where
+    if report.training is not None:
+        yield ""
+        yield from training.lines(report.training)
     yield ""
     yield from findings.lines(report)
     yield from findings.assumed(report)
