@@ -103,6 +103,6 @@ def test_gradients_have_the_types_of_their_tensors() -> None:
     (found,) = estimate_text(f"{HEAD} {text}")
     # no node writes y, so nothing stands between it and xs
     assert (found.status, found.cost) == (NodeStatus.DECLINED, None)
-    assert found.reason == "the nodes between xs and 'y' are not known"
+    assert found.reason == "no value beside it is named 'y'"
     kinds = [(one.dtype, one.shape) for one in found.node.outputs if one is not None]
     assert kinds == [("float", (2, 3)), ("float16", (4,))]
