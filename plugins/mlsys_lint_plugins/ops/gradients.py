@@ -223,7 +223,7 @@ _STANDARD: Final[Mapping[str, Rule]] = {
     "Gemm": Rule(backward=gemm),
     "Dropout": Rule(backward=per_element(2), saves=keep_mask),
     "ReduceSum": Rule(backward=free, saves=keep_nothing),
-    "ReduceLogSumExp": Rule(backward=per_element(0), saves=keep_all),
+    "ReduceLogSumExp": Rule(saves=keep_all),
     **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceProd"), Rule(saves=keep_all)),
     "CumSum": Rule(saves=keep_nothing),
     "AveragePool": Rule(saves=keep_nothing),
@@ -232,6 +232,11 @@ _STANDARD: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(
         ("Gather", "GatherElements", "GatherND"), Rule(backward=per_element(1), saves=keep_at(1))
     ),
+    **dict.fromkeys(
+        ("Scatter", "ScatterElements", "ScatterND", "MaxUnpool"),
+        Rule(backward=free, saves=keep_at(1)),
+    ),
+    "TopK": Rule(backward=per_element(1), saves=keep_places),
     "BatchNormalization": Rule(buffers=(3, 4)),
     "RMSNormalization": Rule(saves=keep_rms),
     "SimplifiedLayerNormalization": Rule(saves=keep_rms),

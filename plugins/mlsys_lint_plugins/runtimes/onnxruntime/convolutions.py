@@ -147,12 +147,17 @@ _CONSTANT: Final = ("", "constant")
 
 
 def _padded(op: Op) -> Op | None:
-    """The Conv or AveragePool that alone reads what `op` writes, where it can take more pads."""
+    """The Conv or AveragePool whose image alone is what `op` writes, where it can take more pads.
+
+    ONNX Runtime pads a weight, too, and then rejects the model (1.32.0, observed).
+    """
     conv, pool = follower(op, "Conv"), follower(op, "AveragePool")
     if pool is not None and (pool.integer("ceil_mode", 0) or any(pool.integers("pads") or ())):
         return None
     target = conv or pool
-    return target if target is not None and target.text("auto_pad") in ("", "NOTSET") else None
+    if target is None or target.input(0) is not op.output:
+        return None
+    return target if target.text("auto_pad") in ("", "NOTSET") else None
 
 
 @rule("ConvActivationFusion", "Conv")
