@@ -120,7 +120,7 @@ def twice(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     return Work(vector_ops=2 * cost.vector_ops)
 
 
-def softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
+def without_functions(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     """The gradient y (dy - sum y dy): as many operations as softmax; the exponentials are kept."""
     del node, wanted
     return Work(vector_ops=cost.vector_ops)
@@ -253,7 +253,7 @@ _CLASSES: Final[Mapping[str, _Rule]] = {
     "elementwise": _Rule(elementwise, keep_partners),
     "unary": _Rule(chained, keep_input),
     "norm": _Rule(twice, keep_normalized),
-    "softmax": _Rule(softmax, keep_output),
+    "softmax": _Rule(without_functions, keep_output),
     "view": _FREE,
     "copy": _FREE,
     "transpose": _FREE,

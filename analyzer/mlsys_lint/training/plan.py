@@ -114,8 +114,12 @@ def plan_of(
     else:
         found = find_candidates(flow, {one.origin for one in parameters})
         trained = choose(found, options)
-        weights = tuple(_weight(found, origin, one, options) for origin, one in trained.items())
         reached = reach(flow, {one.uid for one in trained.values()}, targets)
+        weights = tuple(
+            _weight(found, origin, one, options)
+            for origin, one in trained.items()
+            if one.uid in reached.alive
+        )
     return Plan(
         flow=flow,
         reached=reached,

@@ -20,11 +20,13 @@ class Reach:
         reached: Uids of values that depend on a trained weight, the weights included.
         wanted: For each step of the flow, positions of the inputs whose gradient it computes.
         active: For each step, whether a gradient arrives at a result that a weight reaches.
+        alive: Uids of the values whose gradient is computed.
     """
 
     reached: frozenset[int]
     wanted: tuple[Wanted, ...]
     active: tuple[bool, ...]
+    alive: frozenset[int]
 
 
 def reach(
@@ -43,8 +45,14 @@ def reach(
     """
     slots = [step.slots() for step in flow.steps]
     reached = _forward(flow, slots, set(trained), set(sources))
-    wanted, active = _backward(flow, slots, reached, targets)
-    return Reach(reached=frozenset(reached), wanted=tuple(wanted), active=tuple(active))
+    alive = set(targets) & reached
+    wanted, active = _backward(flow, slots, reached, alive)
+    return Reach(
+        reached=frozenset(reached),
+        wanted=tuple(wanted),
+        active=tuple(active),
+        alive=frozenset(alive),
+    )
 
 
 def _forward(
@@ -63,10 +71,9 @@ def _forward(
 
 
 def _backward(
-    flow: Flow, slots: Sequence[Sequence[int]], reached: AbstractSet[int], targets: Collection[int]
+    flow: Flow, slots: Sequence[Sequence[int]], reached: AbstractSet[int], alive: set[int]
 ) -> tuple[list[Wanted], list[bool]]:
-    """The inputs whose gradient each step computes, and whether one arrives there."""
-    alive = set(targets) & reached
+    """The inputs whose gradient each step computes, and whether one arrives; fills `alive`."""
     wanted, active = [NOTHING] * len(flow.steps), [False] * len(flow.steps)
     while True:
         known = len(alive)
