@@ -23,6 +23,12 @@ CASES: Final[list[Growth]] = [
 ]
 
 
+ELSEWHERE: Final = {
+    # A Gradient costs what the nodes between its ends do backwards: tests/training.
+    ("ai.onnx.preview.training", "Gradient"),
+}
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_figures_at_two_sizes(case: Growth) -> None:
     assert set(case.figures) <= set(FIGURES)
@@ -39,4 +45,4 @@ def test_every_formula_has_a_case() -> None:
         for entry in PluginHost(third_party=False).operators
         if not isinstance(entry.spec.estimate, Unsupported)
     }
-    assert formulas - {case.op for case in CASES} == set()
+    assert formulas - {case.op for case in CASES} == ELSEWHERE
