@@ -28,18 +28,30 @@ _FACTORS: Final = (0, 1)
 """Positions of a contraction's operands; what follows them is a bias."""
 
 
-def gradient_of(one: NodeCost, wanted: Wanted) -> Work:
-    """Cost of a node's backward pass; UnknownSizeError when a size is missing."""
+def gradient_of(one: NodeCost, wanted: Wanted) -> Work | None:
+    """Work of a node's backward pass; None where its cost is not known.
+
+    Raises:
+        UnknownSizeError: a size is missing.
+    """
     if one.cost is None:
-        return Work()
+        return None
     named = one.spec.backward if one.spec is not None else None
     return (named or _by_class(one.cost).backward)(one.node, one.cost, wanted)
 
 
-def kept_of(one: NodeCost, wanted: Wanted) -> Kept:
-    """What a node's backward pass reads besides gradients."""
+def is_bound(one: NodeCost) -> bool:
+    """True where `gradient_of` is an upper bound: see both_sides."""
     if one.cost is None:
-        return Kept()
+        return False
+    named = one.spec.backward if one.spec is not None else None
+    return (named or _by_class(one.cost).backward) is both_sides
+
+
+def kept_of(one: NodeCost, wanted: Wanted) -> Kept | None:
+    """What a node's backward pass reads besides gradients; None where its cost is not known."""
+    if one.cost is None:
+        return None
     named = one.spec.saves if one.spec is not None else None
     return (named or _by_class(one.cost).saves)(one.node, one.cost, wanted)
 

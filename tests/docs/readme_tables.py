@@ -14,13 +14,20 @@ from pathlib import Path
 
 from mlsys_lint import hookspecs
 from mlsys_lint.cli.operators import operator_rows
+from mlsys_lint.dtypes import stored_bytes
+from mlsys_lint.formatting import significant
 from mlsys_lint.plugin_host import PluginHost
+from mlsys_lint.records import Weight
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 FIRST = (
     "mlsys-lint sample_models/depthwise_separable.onnx --batch 8 --device i7-12700k "
     "--device nv-l4 --max-latency 2ms"
+)
+TRAINING = (
+    "mlsys-lint transformer_encoder.onnx --batch 8 --dim seq=128 --device i7-12700k "
+    "--training --optimizer adamw --checkpointing sqrt --loss mse"
 )
 
 
@@ -91,6 +98,35 @@ def operators() -> str:
     return "\n".join(rows)
 
 
+def training_report() -> str:
+    """The training block of a real report."""
+    command = [sys.executable, "-m", "mlsys_lint", *TRAINING.split()[1:]]
+    folder = ROOT / "sample_models"
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    block = done.stdout[done.stdout.index("training step") :].partition("\n\nfindings")[0]
+    return f"```console\n$ cd sample_models && {TRAINING}\n...\n{block}\n```"
+
+
+def optimizers() -> str:
+    """Optimizers with what they keep and compute for a 4096 x 4096 matrix in fp32."""
+    rows = [
+        "| optimizer | states, bytes a weight | update, FLOPs a weight | after |",
+        "|---|---|---|---|",
+    ]
+    side, found = 4096, PluginHost(third_party=False).optimizers
+    for name, one in sorted(found.items()):
+        shapes = [(side, one.rank or 0), (one.rank or 0, side)] if one.adapters else [(side, side)]
+        weights = [Weight(name="", shape=shape, dtype="float", is_matrix=True) for shape in shapes]
+        states = [(state, w) for w in weights for state in one.states(w, one.rank or 0)]
+        held = sum(stored_bytes(state.dtype or w.dtype, state.elements) for state, w in states)
+        updates = [one.update(w, one.rank or 0) for w in weights]
+        flops = sum(update.vector_ops + update.contraction_flops for update in updates)
+        rank = f" (rank {one.rank})" if one.rank else ""
+        texts = [significant(value / side**2) for value in (held, flops)]
+        rows.append(f"| `{name}`{rank} | {texts[0]} | {texts[1]} | {one.source} |")
+    return "\n".join(rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "first report": first_report,
     "devices": devices,
@@ -98,6 +134,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "hooks": hooks,
     "runtimes": runtimes,
     "operators": operators,
+    "training report": training_report,
+    "optimizers": optimizers,
 }
 
 

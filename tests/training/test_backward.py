@@ -241,6 +241,47 @@ def test_a_loop_trains_its_body_as_often_as_it_runs() -> None:
     assert step.trainable_parameters == 4 * 1024 + 2 * 4096 + 4 * 32
 
 
+def test_gradients_pass_through_branches() -> None:
+    # The branch that runs multiplies by w: 18 MACs; the other one is not counted. v in front.
+    text = (
+        "g (float[2,3] x) => (float[2,3] y) <float[3,3] v, float[3,3] w, float[3,3] u> "
+        "{ yes = Constant<value = bool {1}>() h = MatMul(x, v) y = If(yes) "
+        "<then_branch = a () => (float[2,3] p) { p = MatMul(h, w) }, "
+        "else_branch = b () => (float[2,3] q) { q = MatMul(h, u) }> }"
+    )
+    step = train(text)
+    assert step.backward_contraction_flops == 2 * (18 + 2 * 18)
+    assert step.trainable_parameters == 18
+
+
+def test_gradients_pass_through_functions() -> None:
+    text = (
+        '<ir_version: 10, opset_import: ["": 23, "local": 1]> '
+        "g (float[2,3] x) => (float[2,3] y) { "
+        "v = Constant<value = float[3,3] {1,2,3,4,5,6,7,8,9}>() "
+        "w = Constant<value = float[3,3] {1,2,3,4,5,6,7,8,9}>() "
+        "h = local.Layer(x, v) y = local.Layer(h, w) } "
+        '<domain: "local", opset_import: ["": 23]> '
+        "Layer (a, m) => (r) { p = MatMul(a, m) r = Relu(p) }"
+    )
+    step = train(text)
+    assert step.backward_contraction_flops == 2 * (18 + 2 * 18)
+    # x, and both results of Relu, the first of which the second layer reads.
+    assert step.activation_bytes == 3 * 24
+    assert step.trainable_parameters == 18
+
+
+def test_several_contractions_in_one_node_are_an_upper_bound() -> None:
+    # com.microsoft.MoE, two experts of 4 to 6 to 4 for 3 tokens, one expert each: 3 * 24 MACs twice.
+    text = (
+        "g (float[3,4] x, float[3,2] p) => (float[3,4] y) <float[2,6,4] a, float[2,4,6] b> "
+        "{ y = com.microsoft.MoE<k=1>(x, p, a, , b) }"
+    )
+    step = train(text)
+    assert step.backward_contraction_flops == 2 * step.forward_contraction_flops == 2 * 2 * 144
+    assert any(one.startswith("at most: MoE: twice") for one in step.assumptions)
+
+
 def test_a_node_without_cost_makes_a_lower_bound() -> None:
     text = (
         "g (float[2,3] x) => (float[2,3] y) <float[3,3] w> "

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
+from mlsys_lint import Optimizer, hookimpl
 from mlsys_lint.errors import OptionError
-from mlsys_lint.records import Optimizer, Weight
+from mlsys_lint.loading import prepare
+from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.plugin_host import PluginHost
+from mlsys_lint.records import State, Weight, Work
+from mlsys_lint.shapes import Bindings
+from mlsys_lint.testing import model_from_text
+from mlsys_lint.training import TrainingOptions
 from training.steps import host, train
 
 # Two layers, so that both kinds of weight stand: 12 + 3 = 15 weights in float.
@@ -139,6 +149,32 @@ def test_a_rank_needs_an_optimizer_that_has_one() -> None:
 def test_an_unknown_optimizer_names_those_that_exist() -> None:
     with pytest.raises(OptionError, match="known optimizers: adafactor, adagrad, adam, "):
         train(MODEL, optimizer="prodigy")
+
+
+def test_a_plugin_brings_an_optimizer() -> None:
+    # Signs of gradients: sign, product, difference; a byte a weight for the last one.
+    def states(weight: Weight, rank: int) -> tuple[State, ...]:
+        return (State(elements=weight.elements + rank, dtype="int8"),)
+
+    def update(weight: Weight, rank: int) -> Work:
+        return Work(vector_ops=3 * weight.elements + rank)
+
+    mine = Optimizer(name="acme-sign", states=states, update=update, source="Acme 2026")
+    plugin = SimpleNamespace(register_optimizers=hookimpl(lambda: [mine]))
+    found = PluginHost(third_party=False, extra={"acme": plugin})
+    assert found.optimizers["acme-sign"] is mine
+    analysis = analyse(prepare(model_from_text(MODEL), Path("text.onnx")), found, Bindings())
+    options = CheckOptions(training=TrainingOptions(optimizer="acme-sign"))
+    step = report(analysis, found, options).training
+    assert step is not None
+    assert (step.optimizer_state_bytes, step.update_flops) == (WEIGHTS, 3 * WEIGHTS)
+
+
+def test_a_plugin_that_brings_something_else_is_a_problem() -> None:
+    plugin = SimpleNamespace(register_optimizers=hookimpl(lambda: ["adam"]))
+    found = PluginHost(third_party=False, extra={"acme": plugin})
+    assert [one.plugin for one in found.problems] == ["acme"]
+    assert "adam" in found.optimizers
 
 
 @pytest.mark.parametrize("optimizer", host().optimizers.values(), ids=lambda one: one.name)

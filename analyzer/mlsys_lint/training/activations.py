@@ -51,10 +51,11 @@ class Sizes:
 
 
 def is_activation(tensor: TensorInfo, flow: Flow, reached: Reach) -> bool:
-    """False for (views of) what the file stores, and for constants that no weight reaches."""
+    """False for (views of) what the file stores; no weight reaches constants and empty sequences."""
     if flow.root(tensor) in flow.stored:
         return False
-    return not tensor.constant or tensor.uid in reached.reached
+    fixed = tensor.constant or tensor.kind != "tensor"
+    return not fixed or tensor.uid in reached.reached
 
 
 def kept_buffers(flow: Flow, reached: Reach, sizes: Sizes) -> Iterator[Buffer]:
@@ -65,6 +66,8 @@ def kept_buffers(flow: Flow, reached: Reach, sizes: Sizes) -> Iterator[Buffer]:
         try:
             kept = kept_of(step.one, wanted)
         except UnknownSizeError:
+            kept = None
+        if kept is None:
             yield Buffer(key=None, place=step.place, nbytes=None)
             continue
         for tensor in kept.tensors:

@@ -56,13 +56,14 @@ def backward_work(flow: Flow, reached: Reach) -> Tally:
         one, wanted = step.one, reached.wanted[at]
         if one is None or not wanted:
             continue
-        if one.cost is None:
-            work.unknown = True
-            continue
         try:
-            work.add(one.node.op, gradient_of(one, wanted), step.repeat)
+            gradient = gradient_of(one, wanted)
         except UnknownSizeError:
+            gradient = None
+        if gradient is None:
             work.unknown = True
+        else:
+            work.add(one.node.op, gradient, step.repeat)
     for elements in _sums(flow, reached):
         work.add("sums of gradients", Work(vector_ops=elements))
     return work

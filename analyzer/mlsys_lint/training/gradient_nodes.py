@@ -13,11 +13,11 @@ from typing import Final
 
 from mlsys_lint.errors import UnknownSizeError
 from mlsys_lint.graph import Graph
-from mlsys_lint.records import NodeCost, NodeStatus, NodeView, OpCost, TensorInfo
+from mlsys_lint.records import Declined, NodeCost, NodeStatus, NodeView, OpCost, TensorInfo
 from mlsys_lint.training.activations import Sizes, kept_buffers
 from mlsys_lint.training.backward import backward_work
 from mlsys_lint.training.flow import Flow, flow_of
-from mlsys_lint.training.reach import reach
+from mlsys_lint.training.reach import Reach, reach
 
 _DOMAIN: Final = "ai.onnx.preview.training"
 
@@ -35,39 +35,47 @@ def _is_gradient(one: NodeCost) -> bool:
 
 
 def _costed(one: NodeCost, flow: Flow, graph: Graph, costs: Sequence[NodeCost]) -> NodeCost:
-    node = one.node
-    named = {tensor.name: tensor for tensor in _values(graph, costs, node.scope)}
-    sources, target = node.attributes.get("xs"), node.text("y")
-    names = [str(name) for name in sources] if isinstance(sources, tuple) else []
-    missing = [name for name in (*names, target) if name not in named]
-    if missing or not names:
-        reason = f"no value beside it is named {missing[0]!r}" if missing else "xs is required"
-        return replace(one, status=NodeStatus.DECLINED, reason=reason)
-    reached = reach(flow, {named[name].uid for name in names}, {named[target].uid})
-    work = backward_work(flow, reached)
-    kept = {
-        -at if buffer.key is None else buffer.key: buffer.nbytes
-        for at, buffer in enumerate(kept_buffers(flow, reached, Sizes(_as_it_is)), start=1)
-    }
     try:
-        read = {tensor.uid: tensor.nbytes for tensor in node.inputs if tensor is not None}
-        written = sum(tensor.nbytes for tensor in node.outputs if tensor is not None)
+        found = _cost(one.node, flow, graph, costs)
     except UnknownSizeError as error:
-        return replace(one, status=NodeStatus.DECLINED, reason=str(error))
+        found = Declined(str(error))
+    if isinstance(found, Declined):
+        return replace(one, status=NodeStatus.DECLINED, reason=found.reason)
+    return replace(one, status=NodeStatus.EXACT, reason=None, cost=found)
+
+
+def _cost(node: NodeView, flow: Flow, graph: Graph, costs: Sequence[NodeCost]) -> OpCost | Declined:
+    named = {tensor.name: tensor for tensor in _values(graph, costs, node.scope)}
+    listed, target = node.attributes.get("xs"), node.text("y")
+    sources = [str(name) for name in listed] if isinstance(listed, tuple) else []
+    for name in (*sources, target):
+        if name not in named:
+            return Declined(f"no value beside it is named {name!r}")
+    reached = reach(flow, {named[name].uid for name in sources}, {named[target].uid})
+    if named[target].uid not in reached.reached:
+        return Declined(f"no gradient of {target!r} reaches xs through nodes of known type")
+    work, kept = backward_work(flow, reached), _kept(flow, reached)
     if work.unknown or None in kept.values():
-        reason = "a node between xs and y has no cost"
-        return replace(one, status=NodeStatus.DECLINED, reason=reason)
-    moved = {**{key: size or 0 for key, size in kept.items()}, **read}
-    cost = OpCost(
+        return Declined("a node between xs and y has no cost")
+    moved = {key: size or 0 for key, size in kept.items()}
+    moved |= {tensor.uid: tensor.nbytes for tensor in node.inputs if tensor is not None}
+    return OpCost(
         contractions=tuple(work.contractions),
         vector_ops=work.vector_ops,
         transcendentals=work.transcendentals,
         bytes_read=sum(moved.values()),
-        bytes_written=written,
+        bytes_written=sum(tensor.nbytes for tensor in node.outputs if tensor is not None),
         kernel_class="gradient",
         assumptions=("gradients between the nodes from xs to y move no bytes",),
     )
-    return replace(one, status=NodeStatus.EXACT, reason=None, cost=cost)
+
+
+def _kept(flow: Flow, reached: Reach) -> dict[int, int | None]:
+    """Bytes of each buffer that the nodes in between keep."""
+    return {
+        -at if buffer.key is None else buffer.key: buffer.nbytes
+        for at, buffer in enumerate(kept_buffers(flow, reached, Sizes(_as_it_is)), start=1)
+    }
 
 
 def _as_it_is(dtype: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from mlsys_lint import dtypes
 from mlsys_lint.errors import ModelError
+from mlsys_lint.gradients import is_bound
 from mlsys_lint.graph import Graph
 from mlsys_lint.parameters import Parameter
 from mlsys_lint.records import NodeCost, Optimizer, Training, Weight
@@ -138,5 +139,14 @@ def _assumptions(
         yield "mixed precision: everything but statistics is kept in 16 bits"
     if any(one.node.op == "ai.onnx::QuantizeLinear" for one in costs):
         yield "gradients end at QuantizeLinear"
+    pairs = zip(plan.flow.steps, plan.reached.wanted, strict=True)
+    bounds = {
+        step.one.node.op_type
+        for step, wanted in pairs
+        if step.one and wanted and is_bound(step.one)
+    }
+    if bounds:
+        names = ", ".join(sorted(bounds))
+        yield f"at most: {names}: twice each of the several contractions that they hold"
     if optimizer.note is not None:
         yield f"{optimizer.name}: {optimizer.note}"

@@ -18,7 +18,6 @@ from mlsys_lint.gradients import (
     elementwise,
     free,
     fused_products,
-    gradient_products,
     keep_factors,
     keep_input,
     keep_nothing,
@@ -29,7 +28,7 @@ from mlsys_lint.gradients import (
     twice,
 )
 from mlsys_lint.records import Backward, Kept, Saves, Wanted, Work
-from mlsys_lint_plugins.ops.recurrent import CELLS
+from mlsys_lint_plugins.ops.recurrent import CELLS, keep_recurrent, recurrent_gradient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,44 +108,6 @@ def log_softmax(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
     del wanted
     elements = node.output().numel
     return Work(vector_ops=3 * elements - _rows(elements, cost), transcendentals=elements)
-
-
-def recurrent(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
-    """Of X W' and h R' one contraction for each operand; the first state need not be wanted.
-
-    Then h R' hands a gradient back in all steps but the first. Vector work as in the forward pass.
-    """
-    inputs, states = cost.contractions
-    steps = max(1, node.input(0).dims[1 if node.integer("layout", 0) else 0])
-    back = steps if 5 in wanted else steps - 1
-    before = replace(states, batch=states.batch // steps * back)
-    return Work(
-        contractions=(
-            *gradient_products(inputs, left=0 in wanted, right=1 in wanted),
-            *gradient_products(before, left=back > 0, right=False),
-            *gradient_products(states, left=False, right=2 in wanted),
-        ),
-        vector_ops=cost.vector_ops,
-    )
-
-
-_KEPT_STATES: Final[Mapping[str, int]] = {"RNN": 0, "GRU": 4, "LSTM": 6}
-"""Values that a step keeps for each element of the state besides the state itself.
-
-GRU: z, r, the candidate, and what r gates. LSTM: i, o, f, c, the cell, and its tanh.
-"""
-
-
-def keep_recurrent(node: NodeView, cost: OpCost, wanted: Wanted) -> Kept:
-    """X for W's gradient, the states of all steps, and what the gates computed in each."""
-    states = cost.contractions[1]
-    hidden = (states.batch, states.m, states.n // CELLS[node.op_type].gates)
-    inside = TensorInfo(
-        name="gates", dtype=states.dtype, shape=(_KEPT_STATES[node.op_type], *hidden)
-    )
-    sequence = node.outputs[0] or TensorInfo(name="states", dtype=states.dtype, shape=hidden)
-    data = (node.input(0),) if 1 in wanted else ()
-    return Kept(tensors=(*data, sequence, inside))
 
 
 def keep_mask(node: NodeView, cost: OpCost, wanted: Wanted) -> Kept:
@@ -256,7 +217,7 @@ _STANDARD: Final[Mapping[str, Rule]] = {
     "LRN": Rule(backward=twice, saves=keep_all),
     "MeanVarianceNormalization": Rule(backward=twice, saves=keep_input),
     "RotaryEmbedding": Rule(backward=once, saves=keep_at(1, 2, 3), buffers=(1, 2)),
-    **dict.fromkeys(CELLS, Rule(backward=recurrent, saves=keep_recurrent, buffers=(5, 6))),
+    **dict.fromkeys(CELLS, Rule(backward=recurrent_gradient, saves=keep_recurrent, buffers=(5, 6))),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), Rule(buffers=(1, 2))),
     **dict.fromkeys(
         (
@@ -274,6 +235,9 @@ _MICROSOFT: Final[Mapping[str, Rule]] = {
     **dict.fromkeys(("BiasGelu", "FastGelu"), Rule(backward=chained, saves=keep_at(0, 1))),
     "SkipLayerNormalization": Rule(saves=keep_skip(2)),
     "SkipSimplifiedLayerNormalization": Rule(saves=keep_skip(1)),
+    "DynamicQuantizeLSTM": Rule(
+        backward=recurrent_gradient, saves=keep_recurrent, buffers=(5, 6, 8, 9, 10, 11)
+    ),
     "MoE": Rule(backward=both_sides, saves=keep_partners),
     "RotaryEmbedding": Rule(backward=once, saves=keep_at(1, 2, 3), buffers=(2, 3)),
     "GroupQueryAttention": Rule(buffers=(7, 8)),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from onnx.shape_inference import InferenceContext
 
 from mlsys_lint import Contraction, Declined, NodeView, OpCost, OperatorSpec, TensorInfo, cost
+from mlsys_lint.gradients import gradient_products
+from mlsys_lint.records import Kept, Wanted, Work
 from mlsys_lint_plugins.ops.fused_activation import activation_counts
 from mlsys_lint_plugins.ops.inference import element_type, put, sizes
 from mlsys_lint_plugins.ops.ranks import ranked
@@ -134,6 +136,42 @@ def recurrent_cost(
         transcendentals=sizes.states // max(1, sizes.directions) * transcendentals,
         assumptions=("data-dependent: every sequence has full length",) if early else (),
     )
+
+
+def recurrent_gradient(node: NodeView, cost: OpCost, wanted: Wanted) -> Work:
+    """Of X W' and h R' one contraction for each operand; the first state need not be wanted.
+
+    Then h R' hands a gradient back in all steps but the first. Vector work as in the forward pass.
+    """
+    inputs, states = cost.contractions
+    steps = max(1, node.input(0).dims[1 if node.integer("layout", 0) else 0])
+    back = steps if 5 in wanted else steps - 1
+    before = replace(states, batch=states.batch // steps * back)
+    return Work(
+        contractions=(
+            *gradient_products(inputs, left=0 in wanted, right=1 in wanted),
+            *gradient_products(before, left=back > 0, right=False),
+            *gradient_products(states, left=False, right=2 in wanted),
+        ),
+        vector_ops=cost.vector_ops,
+    )
+
+
+_KEPT_STATES: Final[Mapping[str, int]] = {"RNN": 0, "GRU": 4, "LSTM": 6}
+"""Values that a step keeps for each element of the state besides the state itself.
+
+GRU: z, r, the candidate, and what r gates. LSTM: i, o, f, c, the cell, and its tanh.
+"""
+
+
+def keep_recurrent(node: NodeView, cost: OpCost, wanted: Wanted) -> Kept:
+    """X for W's gradient, the states of all steps, and what the gates computed in each."""
+    states, cell = cost.contractions[1], node.op_type.removeprefix("DynamicQuantize")
+    hidden = (states.batch, states.m, states.n // CELLS[cell].gates)
+    inside = TensorInfo(name="gates", dtype=states.dtype, shape=(_KEPT_STATES[cell], *hidden))
+    sequence = node.outputs[0] or TensorInfo(name="states", dtype=states.dtype, shape=hidden)
+    data = (node.input(0),) if 1 in wanted else ()
+    return Kept(tensors=(*data, sequence, inside))
 
 
 def _activations(node: NodeView, cell: Cell, directions: int) -> tuple[int, int] | Declined:
