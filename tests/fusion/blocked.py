@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fusion.emulation import assert_same, optimized
+import pytest
+
+from fusion.emulation import assert_same, optimized, vector_block
 from mlsys_lint.program import Op, Program
 
 _SHORT = {"ReorderInput": "in", "ReorderOutput": "out"}
@@ -10,8 +12,15 @@ _SHORT = {"ReorderInput": "in", "ReorderOutput": "out"}
 
 def blocks(text: str, *, opset: int = 17, ordered: bool = True) -> list[str]:
     """What becomes of a model where a block holds 16 channels, as `listed` writes it."""
+    needs_16()
     assert_same(text, opset=opset, ordered=ordered)
     return listed(optimized(text, opset=opset, block=16))
+
+
+def needs_16() -> None:
+    """Skip a comparison where ONNX Runtime's blocks hold another number of channels, or none."""
+    if vector_block() != 16:
+        pytest.skip("ONNX Runtime has blocks of 16 channels with AVX-512 only")
 
 
 def listed(program: Program) -> list[str]:

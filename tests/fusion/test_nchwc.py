@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fusion.blocked import blocks, dims, listed, shapes
+from fusion.blocked import blocks, dims, listed, needs_16, shapes
 from fusion.emulation import optimized, runtimes_graph
 
 PLAIN = ["Conv 0"]
@@ -261,6 +261,7 @@ def test_convolutions_of_a_body() -> None:
         "Neg",
     ]
     assert [one.split()[0] for one in listed(choice.bodies["else_branch"])] == ["Conv"]
+    needs_16()
     saved = runtimes_graph(text).graph.node[0].attribute
     found = {body.name: [node.op_type for node in body.g.node] for body in saved}
     assert found["then_branch"] == ["Conv", "ReorderOutput", "Neg"]
