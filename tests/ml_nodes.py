@@ -8,8 +8,8 @@ from pathlib import Path
 from onnx import helper
 
 from mlsys_lint import NodeCost, OpCost
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import analyse
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.shapes import Bindings
 

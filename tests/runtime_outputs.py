@@ -13,8 +13,8 @@ import pytest
 from onnx import helper
 
 from mlsys_lint import TensorInfo
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import analyse
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.testing import model_from_text

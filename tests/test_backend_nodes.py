@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pytest
 
 from backend_nodes import Case, Expected, array_of, bindings, cases, dtype_of, loaded, shapes_of
-from mlsys_lint.pipeline import Analysis, analyse
+from mlsys_lint.analysis import Analysis, analyse
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import NodeStatus, TensorInfo
 from mlsys_lint.shapes import Bindings

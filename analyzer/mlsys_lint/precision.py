@@ -113,7 +113,7 @@ class Retyped:
                 for value in (*op.reads(), *op.outputs):
                     if value is not None and value not in seen:
                         seen.add(value)
-                        value.dtype = self.dtype(value.uid, value.dtype, constant=value.constant)
+                        value.dtype = self.dtype(value.uid, value.dtype, constant=value.stored)
 
 
 def retyped(precision: Precision, costs: Sequence[NodeCost]) -> Retyped:

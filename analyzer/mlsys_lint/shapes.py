@@ -57,6 +57,14 @@ def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     return [value for value in proto.graph.input if value.name not in stored]
 
 
+def overridable_inputs(proto: onnx.ModelProto) -> frozenset[str]:
+    """Stored tensors that are inputs too: from IR version 4 on a caller may feed others."""
+    if proto.ir_version < 4:
+        return frozenset()
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    return frozenset(value.name for value in proto.graph.input if value.name in stored)
+
+
 def symbol(dim: Dim) -> str:
     """Name of a dynamic dimension; "" for a fixed or unnamed one (`?` names nothing)."""
     return "" if dim.dim_param == "?" else dim.dim_param

@@ -9,8 +9,9 @@ from typing import Final
 import onnx
 from onnx import parser
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import Finding, ModelReport, NodeCost
 from mlsys_lint.shapes import Bindings

@@ -23,8 +23,8 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import load
-from mlsys_lint.pipeline import analyse
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.totals import total

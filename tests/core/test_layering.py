@@ -50,6 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         ),
         *("batching", "budgets", "inputs", "measure", "training", "validation"),
     ),
+    ("analysis", "execution"),
     ("pipeline",),
     ("testing", "cli"),
 )

@@ -9,8 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import ModelInfo
 from mlsys_lint.shapes import Bindings

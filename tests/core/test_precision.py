@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.devices import find_device
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import ModelReport
 from mlsys_lint.shapes import Bindings

@@ -12,9 +12,9 @@ import onnx
 import onnx.inliner
 from onnx import defs
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import prepare
 from mlsys_lint.operators import OperatorTable, normal_domain
-from mlsys_lint.pipeline import analyse
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import NodeCost, NodeStatus
 from mlsys_lint.shapes import Bindings

@@ -18,12 +18,12 @@ import numpy.typing as npt
 import onnx
 import pytest
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.fusion import program_of
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import analyse
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.program import Program
-from mlsys_lint.shapes import Bindings
+from mlsys_lint.shapes import Bindings, overridable_inputs
 from mlsys_lint.testing import model_from_text
 
 HOST = PluginHost(third_party=False)
@@ -47,6 +47,7 @@ def optimized(
         opset=loaded.opsets.get("", 1),
         block=vector_block() if block is None else block,
         order=HOST.runtimes[runtime].order,
+        overridable=overridable_inputs(proto),
     )
     HOST.runtimes[runtime].rewrite(program)
     return program

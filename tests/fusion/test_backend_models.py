@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from backend_nodes import cases, loaded
-from mlsys_lint.pipeline import analyse, execute
+from mlsys_lint.analysis import analyse
+from mlsys_lint.execution import execute
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.program import Program
 from mlsys_lint.shapes import Bindings

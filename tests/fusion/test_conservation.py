@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlsys_lint.analysis import Analysis, analyse
 from mlsys_lint.devices import find_device
+from mlsys_lint.execution import Execution, execute
+from mlsys_lint.fusion import certain_nodes, kernels_of
 from mlsys_lint.loading import load, prepare
-from mlsys_lint.pipeline import Analysis, Execution, analyse, execute
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.testing import model_from_text
@@ -189,3 +191,15 @@ def test_a_dequantization_that_several_kernels_do_is_part_of_each() -> None:
     gone, runs, _ = _fates(execution)
     assert not gone
     assert runs == {0: 2, 1: 1, 2: 1, 3: 1, 4: 1, 5: 1}
+
+
+def test_a_part_without_a_formula_loses_no_work() -> None:
+    # HardSwish runs as HardSigmoid and Mul; where their formulas were missing, the first of the two
+    # would stand for all of the node.
+    text = "g (float[2,8] x) => (float[2,8] y) { a = Sin(x) y = HardSwish(a) }"
+    analysis = analyse(prepare(model_from_text(text, 17), Path("parts.onnx")), HOST, Bindings())
+    program = execute(analysis, HOST, HOST.runtimes["onnxruntime-cpu"], None).program
+    kernels = kernels_of(program, analysis.costs, lambda _: None, certain_nodes(analysis.costs))
+    assert [one.op for one in kernels] == ["ai.onnx::Sin", "ai.onnx::HardSigmoid"]
+    whole = sum(one.cost.flops for one in analysis.costs if one.cost is not None)
+    assert sum(one.cost.flops for one in kernels) == whole

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from fusion.emulation import HOST, members, operators, optimized
+from mlsys_lint.analysis import analyse
+from mlsys_lint.execution import execute
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import analyse, execute
 from mlsys_lint.program import Program
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.testing import model_from_text

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from fusion.emulation import assert_same, members, operators
+import pytest
+from onnx import helper
+
+from fusion.emulation import HOST, assert_same, members, operators
+from mlsys_lint.analysis import analyse
+from mlsys_lint.devices import find_device
+from mlsys_lint.loading import prepare
+from mlsys_lint.pipeline import CheckOptions, report
+from mlsys_lint.shapes import Bindings
+from mlsys_lint.testing import model_from_text
 
 
 def _graph(body: str, before: str = "float[N,4] x", weights: str = "") -> str:
@@ -141,3 +150,25 @@ def test_small_equal_constants_are_one() -> None:
     weights = "float[2] a = {3, 3}, float[2] b = {3, 3}"
     program = assert_same(f"g (float[4,2] x) => (float[4,2] y) <{weights}> {{ {body} }}")
     assert operators(program) == ["Add", "Mul"]
+
+
+@pytest.mark.parametrize(("version", "kept"), [(3, 1), (4, 2), (10, 2)])
+def test_a_stored_tensor_that_is_an_input_may_be_replaced_since_ir_4(
+    version: int, kept: int
+) -> None:
+    # The convolution takes the normalization in only where nobody can feed other weights. Cin is 3
+    # and the image 1-D, so the blocked layout has no part in it.
+    text = """g (float[1,3,8] x) => (float[1,4,6] y)
+        <float[4,3,3] w, float[4] s, float[4] b, float[4] m, float[4] v> {
+        c = Conv(x, w) y = BatchNormalization(c, s, b, m, v) }"""
+    model = model_from_text(text, 8 if version < 4 else 15)
+    model.ir_version = version
+    for tensor in model.graph.initializer:
+        kind = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        model.graph.input.append(kind)
+    program = assert_same(model)
+    assert len(program.ops) == kept
+    analysis = analyse(prepare(model, Path("model.onnx")), HOST, Bindings())
+    found = report(analysis, HOST, CheckOptions(devices=[find_device("i7-12700k", HOST.devices)]))
+    assert found.model.parameters == 4 * 3 * 3 + 4 * 4  # stored all the same
+    assert found.devices[0].memory_items["weights"] >= 4 * (4 * 3 * 3 + 4)

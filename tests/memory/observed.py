@@ -15,12 +15,12 @@ import numpy as np
 import onnx
 import pytest
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.fusion import program_of
 from mlsys_lint.loading import prepare
 from mlsys_lint.measure.activation import HELD, TAKEN, node_events
 from mlsys_lint.memory.replay import Policy, replay
 from mlsys_lint.memory.trace import Trace
-from mlsys_lint.pipeline import analyse
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.program import Program, execution_order
 from mlsys_lint.records import Runtime

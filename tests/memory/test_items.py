@@ -10,10 +10,11 @@ import numpy as np
 import onnx
 import pytest
 
+from mlsys_lint.analysis import analyse
 from mlsys_lint.fusion import program_of
 from mlsys_lint.loading import prepare
 from mlsys_lint.memory import memory_of
-from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.program import Program, listed_order
 from mlsys_lint.records import (

@@ -8,9 +8,10 @@ import onnx.inliner
 import pytest
 
 from mlsys_lint import Contraction, NodeStatus, OpCost
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import prepare
 from mlsys_lint.operators import OperatorTable
-from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.testing import check_text, estimate_text, model_from_text

@@ -289,8 +289,8 @@ def test_what_a_stored_matrix_leaves_out_is_not_multiplied() -> None:
 def analysed(model: onnx.ModelProto) -> NodeCost:
     from pathlib import Path
 
+    from mlsys_lint.analysis import analyse
     from mlsys_lint.loading import prepare
-    from mlsys_lint.pipeline import analyse
     from mlsys_lint.plugin_host import PluginHost
     from mlsys_lint.shapes import Bindings
 

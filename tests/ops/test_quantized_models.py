@@ -13,8 +13,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 from mlsys_lint import NodeStatus
+from mlsys_lint.analysis import analyse
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import ModelReport
 from mlsys_lint.shapes import Bindings

@@ -8,8 +8,9 @@ from typing import Any
 
 import onnx
 
+from mlsys_lint.analysis import Analysis, analyse
 from mlsys_lint.loading import load, prepare
-from mlsys_lint.pipeline import Analysis, CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import Training
 from mlsys_lint.shapes import Bindings

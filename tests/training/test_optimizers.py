@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from mlsys_lint import Optimizer, hookimpl
+from mlsys_lint.analysis import analyse
 from mlsys_lint.errors import OptionError
 from mlsys_lint.loading import prepare
-from mlsys_lint.pipeline import CheckOptions, analyse, report
+from mlsys_lint.pipeline import CheckOptions, report
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import State, Weight, Work
 from mlsys_lint.shapes import Bindings

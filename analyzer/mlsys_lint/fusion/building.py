@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -21,6 +21,7 @@ def program_of(
     opset: int,
     block: int = 0,
     order: Callable[[Iterable[Op]], list[Op]] = execution_order,
+    overridable: Collection[str] = (),
 ) -> Program:
     """A program of the nodes as they stand in the file.
 
@@ -31,15 +32,25 @@ def program_of(
         opset: Version of the default domain.
         block: Channels in a block of the blocked layout; 0 for none.
         order: Execution order of the operators.
+        overridable: Stored tensors that a caller may replace (graph inputs since IR version 4): the
+            runtime does not take them for constants.
     """
     empty = partial(Program, opset=opset, block=block, order=order, inline=inline)
-    return _Builder(graph, known, empty).build("")
+    return _Builder(graph, known, empty, {f"/{name}" for name in overridable}).build("")
 
 
 class _Builder:
-    def __init__(self, graph: Graph, known: Graph | None, empty: Callable[..., Program]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        known: Graph | None,
+        empty: Callable[..., Program],
+        overridable: Collection[str],
+    ) -> None:
         self.graph = graph
         self.empty = empty
+        self.overridable = overridable
+        """Origins of stored tensors that are no constants to the runtime."""
         self.values: dict[int, Value] = {}
         self.known = None if known is None else _by_place(known)
         self.next = max((node.index for node in graph.nodes), default=-1) + 1
@@ -129,7 +140,8 @@ class _Builder:
     def _read(self, program: Program, scope: str, info: TensorInfo | None) -> Value | None:
         if info is None:
             return None
-        return self._value(program, scope, info, stored=info.constant)
+        stored = info.constant and info.origin not in self.overridable
+        return self._value(program, scope, info, stored=stored)
 
     def _value(
         self, program: Program, scope: str, info: TensorInfo | None, *, stored: bool = False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Final
+from typing import Final, TypedDict
 
 from mlsys_lint.errors import UnknownSizeError
 from mlsys_lint.operators import normal_domain
@@ -16,6 +16,7 @@ from mlsys_lint.records import Contraction, Kernel, NodeCost, NodeView, OpCost
 Formula = Callable[[NodeView], OpCost | None]
 """Cost of an operator by its own formula; None where there is none."""
 
+_LOST: Final = "a size is not known: the traffic is that of the nodes, of an inserted kernel none"
 _VIEWS: Final = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
 _MOVES: Final = frozenset({"Transpose", "ReorderInput", "ReorderOutput"})
 
@@ -42,14 +43,21 @@ class _Kernels:
 
     def of(self, program: Program) -> Iterator[Kernel]:
         order = program.order()
-        parts = Counter(index for op in order for index in op.members)
+        owners: dict[int, list[Op]] = {}
+        for op in order:
+            for index in op.members:
+                owners.setdefault(index, []).append(op)
+        parts: dict[Op, OpCost | None] = {}
         repeat, sure = self._around(program)
         for op in order:
             if op.bodies:
                 for body in op.bodies.values():
                     yield from self.of(body)
                 continue
-            cost = self._cost(op, parts)
+            if all(len(owners[index]) == 1 for index in op.members):
+                cost = self._whole(op)
+            else:
+                cost = self._part(op, owners, parts)
             if cost is None or not repeat:
                 continue
             yield Kernel(
@@ -70,32 +78,48 @@ class _Kernels:
                 return self.costs[index].node.repeat, index in self.certain
         return 1, True
 
-    def _cost(self, op: Op, parts: Mapping[int, int]) -> OpCost | None:
+    def _whole(self, op: Op) -> OpCost | None:
+        """An operator that shares no node with others; None where a node's cost is not known."""
         if op.node is not None and len(op.members) == 1 and not op.folded:
             return self.costs[op.node.index].cost
+        work = self._work(op, op.members - op.folded)
         try:
-            if any(parts[index] > 1 for index in op.members):
-                return self.formula(_view(op))
-            return self._merged(op)
+            return work and replace(work, **_traffic(op))
+        except UnknownSizeError:  # a size that the emulation lost
+            return work and replace(work, assumptions=(*work.assumptions, _LOST))
+
+    def _part(
+        self, op: Op, owners: Mapping[int, Sequence[Op]], parts: dict[Op, OpCost | None]
+    ) -> OpCost | None:
+        """One of several operators that a node runs as: by its own formula.
+
+        Where one of them has none, the node's cost is booked on the first, so that none is lost.
+        """
+        others = {one for index in op.members for one in owners[index]}
+        for one in others - parts.keys():
+            parts[one] = self._by_formula(one)
+        if all(parts[one] is not None for one in others):
+            return parts[op]
+        return self._work(op, {index for index in op.members if owners[index][0] is op})
+
+    def _by_formula(self, op: Op) -> OpCost | None:
+        try:
+            return self.formula(_view(op))
         except UnknownSizeError:
             return None
 
-    def _merged(self, op: Op) -> OpCost | None:
-        """Work of the members, without what went into constants; traffic of the operator's ends."""
-        found = [self.costs[index].cost for index in sorted(op.members - op.folded)]
+    def _work(self, op: Op, members: AbstractSet[int]) -> OpCost | None:
+        """Costs of nodes together; that of an inserted operator is its traffic."""
+        found = [self.costs[index].cost for index in sorted(members)]
         work = [cost for cost in found if cost is not None]
-        if len(work) < len(found):
+        if len(work) < len(found) or (op.members and not (work or op.folded)):
             return None
         total = reduce(_added, work, OpCost(kernel_class=_plain_class(op)))
         main = max(work, key=lambda cost: (cost.macs, cost.flops), default=total)
-        read, written, weights = _traffic(op)
         return replace(
             total,
             kernel_class=main.kernel_class,
             contractions=tuple(_typed(one, op) for one in total.contractions),
-            bytes_read=read,
-            bytes_written=written,
-            weight_bytes=weights,
         )
 
 
@@ -105,6 +129,9 @@ def _added(one: OpCost, other: OpCost) -> OpCost:
         contractions=one.contractions + other.contractions,
         vector_ops=one.vector_ops + other.vector_ops,
         transcendentals=one.transcendentals + other.transcendentals,
+        bytes_read=one.bytes_read + other.bytes_read,
+        bytes_written=one.bytes_written + other.bytes_written,
+        weight_bytes=one.weight_bytes + other.weight_bytes,
         workspace_bytes=max(one.workspace_bytes, other.workspace_bytes),
         macs_masked=one.macs_masked + other.macs_masked,
         assumptions=one.assumptions + other.assumptions,
@@ -120,15 +147,21 @@ def _typed(contraction: Contraction, op: Op) -> Contraction:
     return replace(contraction, dtype=source.dtype)
 
 
-def _traffic(op: Op) -> tuple[int, int, int]:
-    """Bytes read, bytes written, and the part of those read that is constant."""
+class _Traffic(TypedDict):
+    bytes_read: int
+    bytes_written: int
+    weight_bytes: int
+
+
+def _traffic(op: Op) -> _Traffic:
+    """What an operator moves: each value it reads and each that it writes, once."""
     if op.op_type in _VIEWS:
-        return 0, 0, 0
+        return _Traffic(bytes_read=0, bytes_written=0, weight_bytes=0)
     read = dict.fromkeys(value for value in op.reads() if value.dtype is not None)
-    return (
-        sum(value.nbytes for value in read),
-        sum(value.nbytes for value in op.outputs if value is not None),
-        sum(value.nbytes for value in read if value.constant),
+    return _Traffic(
+        bytes_read=sum(value.nbytes for value in read),
+        bytes_written=sum(value.nbytes for value in op.outputs if value is not None),
+        weight_bytes=sum(value.nbytes for value in read if value.stored),
     )
 
 
@@ -163,7 +196,7 @@ def _weights(op: Op, cost: OpCost) -> dict[str, int]:
     left = cost.weight_bytes
     found: dict[str, int] = {}
     for value in op.inputs:
-        if value is None or not value.constant or value.dtype is None or value.shape is None:
+        if value is None or not value.stored or value.dtype is None or value.shape is None:
             continue
         key = value.origin or f"#{value.uid if value.uid >= 0 else value.name}"
         if left and key not in found:

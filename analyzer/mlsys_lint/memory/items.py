@@ -59,7 +59,7 @@ def _constants(program: Program) -> dict[Value, list[Op]]:
     for part in program.walk():
         for op in part.ops.values() if part.trips else ():
             for value in op.inputs:
-                if value is not None and value.constant:
+                if value is not None and value.stored:
                     found.setdefault(value, []).append(op)
     return found
 

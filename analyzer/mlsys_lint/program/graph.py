@@ -252,29 +252,6 @@ class Program:
         for index in op.members:
             self.eliminated[index] = reason
 
-    def bypass(self, op: Op, source: Value, reason: str) -> bool:
-        """Remove an operator whose only output equals `source`; False where both ends are fixed.
-
-        Readers read the source; a graph output becomes the producer's output instead, for which the
-        source must have a producer here and no other use.
-        """
-        output = op.only_output
-        if output is None:
-            return False
-        if not output.is_result:
-            self.drop(op, reason)
-            self.replace(output, source)
-            return True
-        producer = source.producer
-        if producer is None or producer.program is not self or source.uses != 1:
-            return False
-        self.drop(op, reason)
-        self.replace(source, output)
-        producer.outputs = [output if value is source else value for value in producer.outputs]
-        producer.node = None
-        output.producer, source.producer = producer, None
-        return True
-
     def fold(self, op: Op, reason: str = "folded") -> None:
         """Turn an operator's outputs into constants."""
         self.drop(op, reason)

@@ -109,6 +109,11 @@ class Value:
             raise UnknownSizeError(f"{self.name!r} ({self.kind}) has no static size")
         return dtypes.stored_bytes(self.dtype, prod(self.shape))
 
+    @property
+    def stored(self) -> bool:
+        """True for what a session holds from the start: constants, and what a caller may replace."""
+        return self.constant or (self.producer is None and self.origin is not None)
+
     def number(self) -> float | None:
         """The element of a constant that has only one; None otherwise."""
         array = self.array
@@ -122,7 +127,7 @@ class Value:
             shape=self.shape,
             kind=self.kind,
             uid=self.uid,
-            constant=self.constant,
+            constant=self.stored,
             origin=self.origin,
             value=self.array if self.constant else None,
         )

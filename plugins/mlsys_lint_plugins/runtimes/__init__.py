@@ -17,6 +17,8 @@ from mlsys_lint_plugins.runtimes.resident import (
 )
 
 _FOLLOWED: Final = "1.32.0"
+_FOLLOWED_ON_CUDA: Final = "1.31.1"
+"""The newest build with the CUDA provider whose kernels and saved graphs could be looked at."""
 
 
 @hookimpl
@@ -53,7 +55,7 @@ def register_runtimes() -> list[Runtime]:
             # for ResNet-18 with 47 MB of weights (issue 9138).
             base_bytes=(117_000_000, 300_000_000, 650_000_000),
             activation_slack=ACTIVATION_SLACK,  # that of the CPU provider: not measured on CUDA
-            version=_FOLLOWED,
+            version=_FOLLOWED_ON_CUDA,
             sources=(
                 "onnxruntime-gpu 1.31.1 without a GPU: saved graphs, kernels, buffers in place",
                 "the same for 1.32.0: read only; not verified on a GPU",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mlsys_lint.program import Op, Program
+from mlsys_lint.program import Op, Program, bypass
 
 INSERTED: Final = "InsertedPrecisionFreeCast"
 """Name of a Cast that serves a kernel: what it rounds would not have been there."""
@@ -50,7 +50,7 @@ def _shorten(program: Program, op: Op) -> bool:
     kept = [one for one in casts if one not in gone]
     alone = output.uses == len(casts) and not output.is_result
     for one in gone:
-        program.bypass(one, source, "cancelled")
+        bypass(program, one, source, "cancelled")
     if not alone or (lossy and any(one.output.dtype == "bool" for one in kept)):
         return bool(gone)
     for one in kept:

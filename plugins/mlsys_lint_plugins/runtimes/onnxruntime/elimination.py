@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from mlsys_lint.program import Op, Program, Rule, Value, rule
+from mlsys_lint.program import Op, Program, Rule, Value, bypass, rule
 
 _TO_THE_END: Final = np.iinfo(np.int64).max
 
@@ -15,7 +15,7 @@ _TO_THE_END: Final = np.iinfo(np.int64).max
 def identity(program: Program, op: Op) -> bool:
     """Identity of anything; one that hands an input or a constant to a graph output stays."""
     source = op.input(0)
-    return source is not None and not op.domain and program.bypass(op, source, "identity")
+    return source is not None and not op.domain and bypass(program, op, source, "identity")
 
 
 def _skip(program: Program, op: Op, source: Value) -> bool:
@@ -27,7 +27,7 @@ def _skip(program: Program, op: Op, source: Value) -> bool:
     alone = sum(value is not None for value in op.inputs) == 1
     if op.output.is_result or not (alone or source.producer is not None):
         return False
-    return program.bypass(op, source, "identity")
+    return bypass(program, op, source, "identity")
 
 
 @rule("EliminateDropout", "Dropout")

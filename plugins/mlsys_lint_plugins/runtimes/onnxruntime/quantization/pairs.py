@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlsys_lint.program import Op, Program, Value, rule
+from mlsys_lint.program import Op, Program, Value, bypass, rule
 from mlsys_lint_plugins.runtimes.onnxruntime.matching import is_internal
 from mlsys_lint_plugins.runtimes.onnxruntime.quantization.parameters import (
     LIMITS,
@@ -170,7 +170,7 @@ def cleanup(program: Program, op: Op) -> bool:
         return False
     program.set_input(second, 0, source)
     program.drop(op, "cancelled")
-    if not program.bypass(second, source, "cancelled"):
+    if not bypass(program, second, source, "cancelled"):
         program.drop(second, "cancelled")
         program.add("Identity", [source], [result])
     return True

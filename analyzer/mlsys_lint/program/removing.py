@@ -1,4 +1,4 @@
-"""A body put in the place of the operator that owns it."""
+"""Operators that go: bypassed by what they read, or replaced by their body."""
 
 from __future__ import annotations
 
@@ -7,6 +7,30 @@ from collections.abc import Sequence
 from mlsys_lint.program.graph import Program
 from mlsys_lint.program.ops import Op
 from mlsys_lint.program.values import Value
+
+
+def bypass(program: Program, op: Op, source: Value, reason: str) -> bool:
+    """Remove an operator whose only output equals `source`; False where both ends are fixed.
+
+    Readers read the source; a graph output becomes the producer's output instead, for which the
+    source must have a producer in the program and no other use.
+    """
+    output = op.only_output
+    if output is None:
+        return False
+    if not output.is_result:
+        program.drop(op, reason)
+        program.replace(output, source)
+        return True
+    producer = source.producer
+    if producer is None or producer.program is not program or source.uses != 1:
+        return False
+    program.drop(op, reason)
+    program.replace(source, output)
+    producer.outputs = [output if value is source else value for value in producer.outputs]
+    producer.node = None
+    output.producer, source.producer = producer, None
+    return True
 
 
 def absorb(program: Program, op: Op, body: Program) -> None:
