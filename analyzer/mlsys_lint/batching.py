@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-MOST: Final = 1 << 20
+from mlsys_lint.records import LARGEST_BATCH
+
+MOST: Final = LARGEST_BATCH
 """No larger batch is tried."""
 
 

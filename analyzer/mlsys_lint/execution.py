@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlsys_lint.analysis import Analysis
@@ -16,6 +16,7 @@ from mlsys_lint.records import (
     Activations,
     DeviceProfile,
     DeviceReport,
+    Interval,
     Kernel,
     NodeCost,
     Problem,
@@ -78,10 +79,23 @@ def _program(analysis: Analysis, runtime: Runtime, profile: DeviceProfile | None
     )
 
 
+def memory_on(
+    analysis: Analysis, execution: Execution
+) -> tuple[Interval | None, Mapping[str, int]]:
+    """Memory of a session, and the items that it adds up from; see memory_of."""
+    return memory_of(
+        execution.program,
+        execution.kernels,
+        analysis.graph.inputs,
+        execution.peak,
+        execution.runtime,
+    )
+
+
 def on_device(analysis: Analysis, execution: Execution, profile: DeviceProfile) -> DeviceReport:
     """Time and memory of an analysed model on one device."""
     runtime, kernels, peak = execution.runtime, execution.kernels, execution.peak
-    memory, items = memory_of(execution.program, kernels, analysis.graph.inputs, peak, runtime)
+    memory, items = memory_on(analysis, execution)
     prediction = predict(
         kernels, profile, runtime, io_bytes(analysis.graph, analysis.costs, kernels)
     )

@@ -12,7 +12,7 @@ from mlsys_lint.analysis import Analysis, analyse, nothing_collected
 from mlsys_lint.batching import largest_batch
 from mlsys_lint.budgets import judge_budgets
 from mlsys_lint.errors import OptionError, UnknownSizeError
-from mlsys_lint.execution import execute, on_device
+from mlsys_lint.execution import execute, memory_on, on_device
 from mlsys_lint.loading import load
 from mlsys_lint.parameters import by_dtype
 from mlsys_lint.plugin_host import PluginHost
@@ -116,9 +116,11 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
             execute(analysis, host, _runtime(host, options, profile), profile)
             for profile in options.devices or (None,)
         ]
+    training = _training(analysis, host, options.training)
     devices = tuple(
         replace(
             on_device(analysis, execution, profile),
+            training_fits=_fits(training, profile),
             max_batch=_max_batch(analysis, host, options, profile) if options.max_batch else None,
         )
         for execution, profile in zip(executions, options.devices, strict=False)
@@ -130,7 +132,7 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
         nodes=analysis.costs,
         totals=total(analysis.costs, executions[0].peak),
         devices=devices,
-        training=_training(analysis, host, options.training),
+        training=training,
         problems=(
             *host.problems,
             *analysis.problems,
@@ -145,6 +147,13 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
     return replace(draft, findings=findings, problems=(*draft.problems, *problems))
 
 
+def _fits(training: Training | None, profile: DeviceProfile) -> bool | None:
+    """Whether the tensors of a training step fit; a framework's own memory is not known."""
+    need = training.total_bytes if training is not None else None
+    capacity = profile.dram.capacity_bytes
+    return None if need is None or capacity is None else need <= capacity
+
+
 def _training(
     analysis: Analysis, host: PluginHost, options: TrainingOptions | None
 ) -> Training | None:
@@ -157,7 +166,14 @@ def _training(
         known = ", ".join(sorted(host.optimizers))
         raise OptionError(f"--optimizer {options.optimizer}: unknown; known optimizers: {known}")
     optimizer = host.optimizers[options.optimizer]
-    return training_step(analysis.graph, analysis.costs, analysis.parameters, optimizer, options)
+    return training_step(
+        analysis.graph,
+        analysis.costs,
+        analysis.parameters,
+        optimizer,
+        options,
+        others=host.optimizers.values(),
+    )
 
 
 def _runtime(host: PluginHost, options: CheckOptions, profile: DeviceProfile | None) -> Runtime:
@@ -171,7 +187,9 @@ def _runtime(host: PluginHost, options: CheckOptions, profile: DeviceProfile | N
 def _max_batch(
     analysis: Analysis, host: PluginHost, options: CheckOptions, profile: DeviceProfile
 ) -> int | None:
-    """The largest batch that a device's memory holds; None where its size or a need is not known.
+    """The largest batch of a run, or a training step, that a device's memory holds.
+
+    None where the size of its memory, or of what must be held, is not known.
 
     Raises:
         OptionError: no input has a dynamic axis 0, or its size was given.
@@ -183,10 +201,15 @@ def _max_batch(
         larger = analyse(
             analysis.model, host, bindings, options.precision, unbound=analysis.unbound
         )
-        memory = on_device(larger, execute(larger, host, runtime, profile), profile).memory_bytes
-        if memory is None:
+        step = _training(larger, host, options.training)
+        if step is not None:
+            nbytes = step.total_bytes
+        else:
+            memory, _ = memory_on(larger, execute(larger, host, runtime, profile))
+            nbytes = None if memory is None else round(memory.expected)
+        if nbytes is None:
             raise UnknownSizeError(f"memory at batch {batch} is not known")
-        return round(memory.expected)
+        return nbytes
 
     try:
         return None if capacity is None else largest_batch(need, capacity)

@@ -36,6 +36,7 @@ from mlsys_lint.records.graph import (
 )
 from mlsys_lint.records.memory import Activations, HeldTensor, MemoryStep
 from mlsys_lint.records.report import (
+    LARGEST_BATCH,
     BudgetVerdict,
     Coverage,
     DeviceReport,
@@ -54,6 +55,7 @@ from mlsys_lint.records.report import (
 from mlsys_lint.records.training import Optimizer, State, Training, Weight
 
 __all__ = [
+    "LARGEST_BATCH",
     "Activations",
     "Attribute",
     "Backward",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from mlsys_lint.records.cost import NodeCost
 from mlsys_lint.records.device import DeviceProfile, Interval, Kernel, Placement
 from mlsys_lint.records.graph import TensorInfo
 from mlsys_lint.records.memory import Activations
 from mlsys_lint.records.training import Training
+
+LARGEST_BATCH: Final = 1 << 20
+"""A `max_batch` of this size means: this or more."""
 
 
 class Severity(StrEnum):
@@ -101,8 +105,10 @@ class DeviceReport:
         unplaced: Indexes of nodes for whose dtype the device has no peak.
         activations: What is held kernel by kernel, and which tensors make the peak; None where a
             live value's size is not known.
-        max_batch: Largest batch whose expected memory fits; None where it was not asked for or can't
-            be told.
+        training_fits: Whether the tensors of a training step fit; None without one, or where a size
+            is not known.
+        max_batch: Largest batch whose expected memory, or training step, fits; None where it was not
+            asked for or can't be told.
         lower_bound: Some node's cost is unknown, so figures may be too small.
     """
 
@@ -122,6 +128,7 @@ class DeviceReport:
     unplaced: tuple[int, ...]
     kernels: tuple[KernelReport, ...]
     activations: Activations | None = None
+    training_fits: bool | None = None
     max_batch: int | None = None
     lower_bound: bool = False
 

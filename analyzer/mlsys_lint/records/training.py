@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from math import prod
 from typing import TypeAlias
 
@@ -86,6 +87,9 @@ class Training:
         activation_bytes: None where the size of a tensor that is kept is not known.
         is_lower_bound: Some node on the way of the gradients has no cost.
         segments: Parts that the checkpoints make; 1 without.
+        sqrt_activation_bytes, sqrt_recompute_flops: What activations and recomputation would be with
+            the `sqrt` policy, where no policy was asked for; else None.
+        alternatives: Other optimizer -> bytes of the states that it would keep for the same weights.
         assumptions: What the figures rest on, in words.
     """
 
@@ -113,7 +117,17 @@ class Training:
     activation_bytes: int | None
     segments: int
     is_lower_bound: bool
+    sqrt_activation_bytes: int | None = None
+    sqrt_recompute_flops: int | None = None
+    alternatives: Mapping[str, int] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+
+    @property
+    def sqrt_total_bytes(self) -> int | None:
+        """The total with the `sqrt` policy."""
+        if self.total_bytes is None or self.sqrt_activation_bytes is None:
+            return None
+        return self.total_bytes - (self.activation_bytes or 0) + self.sqrt_activation_bytes
 
     @property
     def total_bytes(self) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from mlsys_lint import dtypes
@@ -15,7 +16,7 @@ from mlsys_lint.totals import is_lower_bound
 from mlsys_lint.training.activations import Sizes
 from mlsys_lint.training.backward import Tally
 from mlsys_lint.training.checkpoints import held
-from mlsys_lint.training.options import MASTER, TrainingOptions
+from mlsys_lint.training.options import MASTER, NONE, TrainingOptions
 from mlsys_lint.training.plan import Plan, plan_of
 
 TRAINING_DOMAIN: Final = "ai.onnx.preview.training"
@@ -32,8 +33,12 @@ def training_step(
     parameters: Sequence[Parameter],
     optimizer: Optimizer,
     options: TrainingOptions,
+    *,
+    others: Iterable[Optimizer] = (),
 ) -> Training:
     """Figures of a training step: forward and backward passes of all micro-batches, one update.
+
+    `others`: the optimizers that its own is compared with.
 
     Raises:
         ModelError: the file holds a training step already.
@@ -42,7 +47,9 @@ def training_step(
     _refuse_training_graph(costs)
     plan = plan_of(graph, costs, parameters, optimizer, options)
     forward, backward, times = plan.forward(costs), plan.backward(), options.accumulation
-    memory = held(plan, Sizes(options.held), options.checkpointing)
+    sizes = Sizes(options.held)
+    memory = held(plan, sizes, options.checkpointing)
+    root = held(plan, sizes, "sqrt") if options.checkpointing == NONE else None
     trained = sum(one.elements for one in plan.weights)
     sums = (times - 1) * trained  # of the gradients of micro-batches
     update = _update(plan, optimizer)
@@ -68,10 +75,13 @@ def training_step(
         weight_bytes=_weight_bytes(plan, parameters, optimizer, options),
         master_weight_bytes=dtypes.stored_bytes(MASTER, trained) if options.mixed else 0,
         gradient_bytes=_held_bytes(plan.weights, options),
-        optimizer_state_bytes=_state_bytes(plan, optimizer),
+        optimizer_state_bytes=_state_bytes(plan, optimizer, plan.rank),
         activation_bytes=memory.nbytes,
         segments=memory.segments,
         is_lower_bound=backward.unknown or is_lower_bound(costs),
+        sqrt_activation_bytes=root.nbytes if root is not None else None,
+        sqrt_recompute_flops=times * root.recompute_flops if root is not None else None,
+        alternatives=_alternatives(plan, optimizer, others),
         assumptions=tuple(_assumptions(plan, costs, optimizer, options)),
     )
 
@@ -118,12 +128,23 @@ def _held_bytes(weights: Sequence[Weight], options: TrainingOptions) -> int:
     return sum(dtypes.stored_bytes(options.held(one.dtype), one.elements) for one in weights)
 
 
-def _state_bytes(plan: Plan, optimizer: Optimizer) -> int:
+def _state_bytes(plan: Plan, optimizer: Optimizer, rank: int) -> int:
     return sum(
         dtypes.stored_bytes(state.dtype or weight.dtype, state.elements)
         for weight in plan.weights
-        for state in optimizer.states(weight, plan.rank)
+        for state in optimizer.states(weight, rank)
     )
+
+
+def _alternatives(
+    plan: Plan, optimizer: Optimizer, others: Iterable[Optimizer]
+) -> Mapping[str, int]:
+    """State bytes of optimizers that train the same weights; adapters would train others."""
+    return {
+        one.name: _state_bytes(plan, one, one.rank or 0)
+        for one in sorted(others, key=attrgetter("name"))
+        if one.name != optimizer.name and not one.adapters and not optimizer.adapters
+    }
 
 
 def _assumptions(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlsys_lint import ModelReport, formatting
-from mlsys_lint.records import DeviceReport
+from mlsys_lint.records import LARGEST_BATCH, DeviceReport
 from mlsys_lint_plugins.reporters.text.layout import paragraph, shorten, table
 
 _MANY_BUDGETS: Final = 2
@@ -78,8 +78,11 @@ def _remarks(device: DeviceReport, *, mark: bool) -> Iterator[str]:
         capacity = device.capacity_bytes
         size = f" of {formatting.size(capacity)}" if capacity is not None else ""
         yield paragraph(f"{label(device)}: does not fit into the memory{size}", rest="  ")
+    if device.training_fits is False:
+        yield paragraph(f"{label(device)}: a training step does not fit into the memory", rest="  ")
     if device.max_batch is not None:
-        yield paragraph(f"{label(device)}: the largest batch that fits is {device.max_batch}")
+        more = " or more" if device.max_batch >= LARGEST_BATCH else ""
+        yield paragraph(f"{label(device)}: the largest batch that fits is {device.max_batch}{more}")
 
 
 def _memory_parts(device: DeviceReport) -> Iterator[str]:
