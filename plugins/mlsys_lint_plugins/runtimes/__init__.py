@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from mlsys_lint import Runtime, hookimpl
-from mlsys_lint.program import execution_order, listed_order
+from mlsys_lint.program import Program, execution_order, listed_order
 from mlsys_lint_plugins.runtimes.in_place import CUDA_IN_PLACE, IN_PLACE
-from mlsys_lint_plugins.runtimes.onnxruntime import cuda
-from mlsys_lint_plugins.runtimes.onnxruntime.levels import rewrite
 from mlsys_lint_plugins.runtimes.resident import (
     ACTIVATION_SLACK,
     BASE_BYTES,
@@ -21,13 +19,27 @@ _FOLLOWED_ON_CUDA: Final = "1.31.1"
 """The newest build with the CUDA provider whose kernels and saved graphs could be looked at."""
 
 
+def _on_cpu(program: Program) -> None:
+    """The optimizers are imported when a model goes through them: listings need none."""
+    from mlsys_lint_plugins.runtimes.onnxruntime.levels import rewrite
+
+    rewrite(program)
+
+
+def _on_cuda(program: Program) -> None:
+    """Likewise."""
+    from mlsys_lint_plugins.runtimes.onnxruntime.cuda import rewrite
+
+    rewrite(program)
+
+
 @hookimpl
 def register_runtimes() -> list[Runtime]:
     """ONNX Runtime on CPUs and CUDA GPUs, and `none`: every node as it stands."""
     return [
         Runtime(
             name="onnxruntime-cpu",
-            rewrite=rewrite,
+            rewrite=_on_cpu,
             order=execution_order,
             in_place=IN_PLACE,
             # F(2x2, 3x3) does the work of 36 multiplications in 16: mlas has such an AVX-512 kernel.
@@ -45,7 +57,7 @@ def register_runtimes() -> list[Runtime]:
         ),
         Runtime(
             name="onnxruntime-cuda",
-            rewrite=cuda.rewrite,
+            rewrite=_on_cuda,
             order=execution_order,
             in_place=CUDA_IN_PLACE,
             # F(4x4, 3x3), the largest tile in cuDNN's non-fused Winograd: 144 products in 36.
