@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mlsys_lint.records import (
     Activations,
+    Calibration,
     Contraction,
     Coverage,
     DeviceProfile,
@@ -24,6 +25,10 @@ from mlsys_lint.records import (
     Placement,
     TensorInfo,
     Totals,
+)
+
+_CALIBRATION = Calibration(
+    runtime="onnxruntime-cpu", version="1.32.0", threads=1, cpu="toy", run_s=0, drift=0, classes={}
 )
 
 
@@ -136,7 +141,7 @@ def device(
             vector_lanes=vector_lanes,
             peaks={},
             memory=(MemoryLevel(level="dram", bandwidth=figure),),
-            calibrated=calibrated,
+            calibration=_CALIBRATION if calibrated else None,
         ),
         runtime=runtime,
         runtime_version=None,

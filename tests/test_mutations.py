@@ -46,7 +46,7 @@ def spliced(content: bytearray, rng: random.Random) -> None:
 
 def mutants() -> list[bytes]:
     """Half of them any mutation, half only those that protobuf still parses and so go deeper."""
-    rng = random.Random(SEED)  # noqa: S311  mutations, no secrets
+    rng = random.Random(SEED)
     originals = [(LIGHT / name).read_bytes() for name in MODELS]
     found: list[bytes] = []
     while len(found) < RUNS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlsys_lint.analysis import Analysis
@@ -36,6 +36,7 @@ class Execution:
     program: Program
     kernels: tuple[Kernel, ...]
     peak: Activations | None
+    profile: DeviceProfile | None = None
     problems: tuple[Problem, ...] = ()
     """What went wrong in the runtime's optimizers; the program is then as the file stands."""
 
@@ -63,8 +64,22 @@ def execute(
         program=program,
         kernels=kernels_of(program, analysis.costs, host.formula, certain),
         peak=peak_activations(program, runtime),
+        profile=profile,
         problems=problems,
     )
+
+
+def doubts(execution: Execution) -> Iterator[Problem]:
+    """What speaks against the device's calibration, for this runtime."""
+    profile, version = execution.profile, execution.runtime.version
+    if profile is None or profile.calibration is None:
+        return
+    reasons = list(profile.doubts)
+    timed = profile.calibration.version
+    if version is not None and timed.split(".")[:2] != version.split(".")[:2]:
+        reasons.append(f"kernels were timed in release {timed}, fusion follows {version}")
+    for reason in reasons:
+        yield Problem(plugin="mlsys_lint", stage="calibration", message=f"{profile.id}: {reason}")
 
 
 def _program(analysis: Analysis, runtime: Runtime, profile: DeviceProfile | None) -> Program:

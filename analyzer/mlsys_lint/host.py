@@ -6,19 +6,23 @@ import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
 from mlsys_lint.devices import HOST, priors, shipped_table
 from mlsys_lint.errors import DeviceError
-from mlsys_lint.records import DeviceProfile, Figure, MemoryLevel, Peak
+from mlsys_lint.records import Calibration, DeviceProfile, Figure, MemoryLevel, Peak
 
 _MARGIN: Final = 1.1
 """Hard rates exceed the top of a sourced range by this much: the table may lack the fastest part."""
 _LANES: Final = (("avx512f", 16), ("avx2", 8), ("avx", 8), ("sve", 8), ("asimd", 4), ("sse2", 4))
 """fp32 lanes of the widest SIMD unit by CPU flag; SVE on servers is 256 bits wide."""
+_KERNEL_FLAGS: Final = frozenset(
+    {"sse2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"}
+    | {"avx512_bf16", "asimd", "asimddp", "sve", "i8mm", "bf16"}
+)
 _INT8_FLAGS: Final = frozenset({"amx_int8", "avx512_vnni", "avx_vnni", "asimddp"})
 _UNLIMITED_BYTES: Final = 2**60
 
@@ -57,7 +61,7 @@ def detect_host(threads: int | None = None, root: Path = Path("/")) -> DevicePro
         raise DeviceError(f"--threads {count}: this machine offers {cpu.logical} processors")
     family = _family(cpu)
     efficiency, launch, cited = priors("cpu")
-    levels = (*_caches(root, count, cpu), _dram(root, family, count))
+    levels = (*_caches(root, count, cpu, family), _dram(root, family, count))
     return DeviceProfile(
         id=HOST,
         name=cpu.name or family["name"],
@@ -83,6 +87,43 @@ def detect_host(threads: int | None = None, root: Path = Path("/")) -> DevicePro
 
 
 _SOURCE: Final = "cpu-family"
+
+
+def with_seen_rates(
+    profile: DeviceProfile, flop_per_s: Mapping[str, float], bytes_per_s: float
+) -> DeviceProfile:
+    """The profile with hard rates that leave room above what was measured.
+
+    A hard rate becomes the greater of the detected one and 1.1 x the best seen: the table of CPU
+    families may not know this part. Nominal rates stay.
+
+    Args:
+        profile: As detected.
+        flop_per_s: Best rate seen, by short type name; types without a peak are left out.
+        bytes_per_s: Best rate from or to DRAM seen: the largest of read, copy and write.
+    """
+    peaks = {
+        key: replace(peak, hard=max(peak.hard, _MARGIN * flop_per_s.get(peak.dtype, 0.0)))
+        for key, peak in profile.peaks.items()
+    }
+    hard = max(profile.dram.hard_bandwidth or 0.0, _MARGIN * bytes_per_s)
+    dram = replace(profile.dram, hard_bandwidth=hard)
+    return replace(profile, peaks=peaks, memory=(*profile.memory[:-1], dram))
+
+
+def kernel_flags(cpu: Cpu) -> tuple[str, ...]:
+    """The instruction sets by which a runtime's kernels are chosen, sorted."""
+    return tuple(sorted(cpu.flags & _KERNEL_FLAGS))
+
+
+def other_machine(calibration: Calibration, root: Path = Path("/")) -> str | None:
+    """Why a calibration is not one of this machine, in words; None when it may be."""
+    cpu = read_cpu(root)
+    if calibration.cpu not in (cpu.name, _family(cpu)["name"]):
+        return f"calibrated on {calibration.cpu}, this machine has {cpu.name or 'another CPU'}"
+    if calibration.flags != kernel_flags(cpu):
+        return "calibrated with other instruction sets than this machine offers"
+    return None
 
 
 def read_cpu(root: Path) -> Cpu:
@@ -161,7 +202,10 @@ def _lanes(flags: frozenset[str]) -> int | None:
 
 
 def _peaks(cpu: Cpu, family: Mapping[str, Any], cores: int) -> dict[tuple[str, str], Peak]:
-    """FLOP per cycle and core x clock x cores; a SIMD unit that is switched off counts half."""
+    """FLOP per cycle and core x clock x cores; a SIMD unit that is switched off counts half.
+
+    A path that is faster than the SIMD units (`hard_flop`) may be taken for every type.
+    """
     flop = family["flop"]
     flops: Sequence[float] = [flop] * 3 if isinstance(flop, int) else flop
     lanes = _lanes(cpu.flags)
@@ -171,6 +215,8 @@ def _peaks(cpu: Cpu, family: Mapping[str, Any], cores: int) -> dict[tuple[str, s
     if "int8" in family and cpu.flags & _INT8_FLAGS:
         rates["int8"] = [family["int8"]] * 3
     clocks = [ghz * 1e9 for ghz in family["clock_ghz"]]
+    clock = _hard_clock(family)
+    faster = max(1.0, family.get("hard_flop", 0) / flops[2])
     spans = {
         dtype: [clock * one * cores for clock, one in zip(clocks, rate, strict=True)]
         for dtype, rate in rates.items()
@@ -180,10 +226,16 @@ def _peaks(cpu: Cpu, family: Mapping[str, Any], cores: int) -> dict[tuple[str, s
             engine="vector",
             dtype=dtype,
             dense=_range(span),
-            hard=span[2] * _MARGIN,
+            hard=max(span[2], rates[dtype][2] * faster * clock * cores),
         )
         for dtype, span in spans.items()
     }
+
+
+def _hard_clock(family: Mapping[str, Any]) -> float:
+    """Hz that no core exceeds: that of the data sheet, else the range's top with a margin."""
+    ghz = family.get("hard_ghz", family["clock_ghz"][2] * _MARGIN)
+    return float(ghz) * 1e9
 
 
 def _range(values: Sequence[float]) -> Figure:
@@ -214,11 +266,14 @@ def memory_bytes(root: Path) -> int | None:
     return min(limits, default=None)
 
 
-def _caches(root: Path, threads: int, cpu: Cpu) -> tuple[MemoryLevel, ...]:
+def _caches(
+    root: Path, threads: int, cpu: Cpu, family: Mapping[str, Any]
+) -> tuple[MemoryLevel, ...]:
     """Data caches within reach of T threads: one of each a thread, at most what there is.
 
     Threads sit on cores of their own, spread over the groups that share a cache: the most they can
-    have, as floors need it. Both hardware threads of a core are one sharer.
+    have, as floors need it. Both hardware threads of a core are one sharer. The nearest one's hard
+    rate is what the ports in front of it pass.
     """
     ways = max(1, cpu.logical // cpu.physical)
     found: dict[str, int] = {}
@@ -230,8 +285,11 @@ def _caches(root: Path, threads: int, cpu: Cpu) -> tuple[MemoryLevel, ...]:
         sharers = _listed(_read(index / "shared_cpu_list").strip())
         groups = min(threads, ceil(cpu.physical / max(1, sharers // ways)))
         found[f"l{level}"] = int(size.group(1)) * 1024 * groups
+    ports = family.get("port_bytes")
+    rate = ports * _hard_clock(family) * min(threads, cpu.physical) if ports else None
     return tuple(
-        MemoryLevel(level=name, capacity_bytes=size) for name, size in sorted(found.items())
+        MemoryLevel(level=name, capacity_bytes=size, hard_bandwidth=rate if name == "l1" else None)
+        for name, size in sorted(found.items())
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from mlsys_lint.analysis import Analysis, analyse, nothing_collected
 from mlsys_lint.batching import largest_batch
 from mlsys_lint.budgets import judge_budgets
 from mlsys_lint.errors import OptionError, UnknownSizeError
-from mlsys_lint.execution import execute, memory_on, on_device
+from mlsys_lint.execution import doubts, execute, memory_on, on_device
 from mlsys_lint.loading import load
+from mlsys_lint.math_mode import math_notes, with_math_mode
 from mlsys_lint.parameters import by_dtype
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.precision import AS_IS
-from mlsys_lint.records import DeviceProfile, ModelInfo, ModelReport, Runtime, Training
+from mlsys_lint.records import DeviceProfile, ModelInfo, ModelReport, Problem, Runtime, Training
 from mlsys_lint.shapes import Bindings
 from mlsys_lint.totals import total
 
@@ -43,6 +45,8 @@ class CheckOptions:
     """The training step to count besides the run; None: none."""
     budgets: Mapping[str, float] = field(default_factory=dict)
     """`latency` in seconds and `memory` in bytes."""
+    session: Mapping[str, str] | None = None
+    """Options of the CUDA session that is compared with; None: the runtime's own arithmetic."""
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
 
@@ -52,10 +56,15 @@ class RunOptions:
     """How `validate` runs a model; see measure.measure."""
 
     provider: str = "cpu"
+    provider_options: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
     runs: int | None = None
     arrays: Path | None = None
+    fills: Mapping[str, str] = field(default_factory=dict)
+    """Recipes of generated inputs by name; a name that one of several models lacks is passed over."""
+    seed: int = 0
     timeout_s: float = 300.0
+    save_profile: Path | None = None
 
 
 def check(
@@ -89,24 +98,42 @@ def validate(
     Raises:
         MlsysLintError: the model can't be analysed or run, or the provider is not there.
     """
+    from mlsys_lint.inputs.analysed import known_shapes, own_fills
+    from mlsys_lint.joining import join_saved
     from mlsys_lint.measure import measure
     from mlsys_lint.validation import compare
 
     model = load(path)
     analysis = analyse(model, host, options.bindings)
+    if run.provider == "cuda":
+        options = replace(options, session=run.provider_options)
     predicted = report(analysis, host, options)
     measurement = measure(
         path,
         proto=model.proto,
-        shapes={tensor.name: tensor.dims for tensor in analysis.graph.inputs if tensor.is_static},
+        shapes=known_shapes(analysis.graph),
         provider=run.provider,
+        provider_options=run.provider_options,
         threads=run.threads,
         runs=run.runs,
         inputs=run.arrays,
+        values=own_fills(analysis.graph, options.bindings, run.fills),
+        seed=run.seed,
         timeout_s=run.timeout_s,
+        save_profile=run.save_profile,
         progress=progress,
     )
-    return compare(predicted, measurement)
+    if run.provider == "cuda":
+        measurement = replace(
+            measurement, problems=(*measurement.problems, *_math_problems(run.provider_options))
+        )
+    progress("joining kernels to nodes")
+    return compare(predicted, measurement, join_saved(path, measurement.graphs))
+
+
+def _math_problems(options: Mapping[str, str]) -> Iterator[Problem]:
+    for note in math_notes(options, os.environ):
+        yield Problem(plugin="mlsys_lint", stage="validate", message=note)
 
 
 def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> ModelReport:
@@ -137,6 +164,7 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
             *host.problems,
             *analysis.problems,
             *dict.fromkeys(problem for one in executions for problem in one.problems),
+            *(doubt for one in executions for doubt in doubts(one)),
         ),
         assumptions=(*_notes(analysis), *analysis.graph.notes),
     )
@@ -181,7 +209,10 @@ def _runtime(host: PluginHost, options: CheckOptions, profile: DeviceProfile | N
     if name not in host.runtimes:
         known = ", ".join(sorted(host.runtimes))
         raise OptionError(f"--runtime {name}: unknown; known runtimes: {known}")
-    return host.runtimes[name]
+    runtime = host.runtimes[name]
+    if options.session is None:
+        return runtime
+    return with_math_mode(runtime, options.session, os.environ)
 
 
 def _max_batch(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlsys_lint import dtypes
-from mlsys_lint.records import DeviceProfile, Kernel, Peak, Placement
+from mlsys_lint.records import Contraction, DeviceProfile, Kernel, Peak, Placement
 
 _SAME_RATE = {"uint8": "int8", "uint4": "int4"}
 """Unsigned data run at the rate that datasheets give for signed data."""
@@ -24,10 +24,17 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Product(Work):
+    """The FLOPs of a contraction."""
+
+    contraction: Contraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Roofs:
     """A kernel's work by engine; `missing` names a type for which the device has no peak."""
 
-    matrix: tuple[Work, ...]
+    matrix: tuple[Product, ...]
     vector: Work | None
     missing: str | None
 
@@ -46,10 +53,10 @@ def roofs_of(kernel: Kernel, profile: DeviceProfile, fast_math: Mapping[str, str
         if peak is None:
             missing = dtypes.short(contraction.dtype)
         elif contraction.macs:
-            matrix.append(Work(flops=2 * contraction.macs, peak=peak))
+            matrix.append(Product(flops=2 * contraction.macs, peak=peak, contraction=contraction))
     vector = None
     if kernel.cost.vector_ops or kernel.cost.transcendentals:
-        name = _rate_name(kernel.dtype) if kernel.dtype else None
+        name = rate_name(kernel.dtype) if kernel.dtype else None
         peak = profile.peaks.get(("vector", name)) if name else None
         if peak is not None:
             vector = Work(flops=kernel.cost.vector_ops, peak=peak)
@@ -62,14 +69,15 @@ def contraction_peak(
     dtype: str, profile: DeviceProfile, fast_math: Mapping[str, str]
 ) -> Peak | None:
     """Peak for a contraction: the runtime's fast math first, the matrix engine, the vector one."""
-    name = _rate_name(dtype)
+    name = rate_name(dtype)
     fast = fast_math.get(name)
     candidates = [("matrix", fast)] if fast else []
     candidates += [("matrix", name), ("vector", name)]
     return next((profile.peaks[key] for key in candidates if key in profile.peaks), None)
 
 
-def _rate_name(dtype: str) -> str:
+def rate_name(dtype: str) -> str:
+    """Short name under which devices give the rate of a data type."""
     short = dtypes.short(dtype)
     return _SAME_RATE.get(short, short)
 
@@ -87,17 +95,22 @@ def ridge(peak: Peak, profile: DeviceProfile) -> float | None:
     return peak.dense.value / bandwidth.value if bandwidth else None
 
 
-def place(kernel: Kernel, profile: DeviceProfile, roofs: Roofs) -> Placement:
-    """Where a kernel stands: bound by an engine or by memory, and what it can attain."""
-    cost = kernel.cost
-    engine = max(
+def heaviest(roofs: Roofs) -> Work | None:
+    """The work that takes longest at nominal rates; None where there is no arithmetic."""
+    return max(
         (*roofs.matrix, *((roofs.vector,) if roofs.vector else ())),
         key=lambda work: work.flops / work.peak.dense.value,
         default=None,
     )
+
+
+def place(kernel: Kernel, profile: DeviceProfile, roofs: Roofs) -> Placement:
+    """Where a kernel stands: bound by an engine or by memory, and what it can attain."""
+    cost = kernel.cost
+    engine = heaviest(roofs)
     bandwidth = profile.dram.bandwidth
     if engine is None or bandwidth is None:
-        name = roofs.missing or (_rate_name(kernel.dtype) if kernel.dtype else "none")
+        name = roofs.missing or (rate_name(kernel.dtype) if kernel.dtype else "none")
         moved = cost.bytes_read + cost.bytes_written
         return Placement(
             engine="none",

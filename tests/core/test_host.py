@@ -9,7 +9,7 @@ import pytest
 
 from mlsys_lint.devices import shipped_table
 from mlsys_lint.errors import DeviceError
-from mlsys_lint.host import cpu_quota, detect_host, memory_bytes, read_cpu
+from mlsys_lint.host import cpu_quota, detect_host, memory_bytes, read_cpu, with_seen_rates
 
 FP32, INT8 = ("vector", "fp32"), ("vector", "int8")
 AVX2 = "fpu sse2 avx fma avx2"
@@ -87,12 +87,13 @@ def test_an_epyc_vm_with_a_quota_of_one_and_a_half_cores_gets_two_threads(tree: 
     assert (host.name, host.vendor) == ("AMD EPYC 9R45", "AuthenticAMD")
     assert (host.units, host.threads, host.vector_lanes) == (4, 2, 16)
     assert not host.asynchronous
-    # Zen 5: 64 FLOP per cycle and core (2 x 16 lanes x FMA), at 2.1, 3.8 and 5.7 GHz, on 2 cores.
+    # Zen 5: 64 FLOP per cycle and core (2 x 16 lanes x FMA), at 2.1, 3.8 and 5.0 GHz, on 2 cores; no
+    # EPYC 9005 runs faster than 5.1 GHz.
     peak = host.peaks[FP32]
     assert peak.dense.low == pytest.approx(64 * 2.1e9 * 2)
     assert peak.dense.value == pytest.approx(64 * 3.8e9 * 2)
-    assert peak.dense.high == pytest.approx(64 * 5.7e9 * 2)
-    assert peak.hard == pytest.approx(64 * 5.7e9 * 2 * 1.1)
+    assert peak.dense.high == pytest.approx(64 * 5.0e9 * 2)
+    assert peak.hard == pytest.approx(64 * 5.1e9 * 2)
     assert host.peaks["vector", "fp64"].dense.value == pytest.approx(peak.dense.value / 2)
     assert host.peaks[INT8].dense.value == pytest.approx(256 * 3.8e9 * 2)
     # 2 cores pull 20, 82 and 120 GB/s, less than the socket has.
@@ -104,6 +105,41 @@ def test_an_epyc_vm_with_a_quota_of_one_and_a_half_cores_gets_two_threads(tree: 
     # L1 and L2 are a core's own, L3 is shared by all four.
     sizes = {level.level: level.capacity_bytes for level in host.memory[:-1]}
     assert sizes == {"l1": 2 * 48 * 1024, "l2": 2 * 1024 * 1024, "l3": 32 * 1024 * 1024}
+    # Two 64-byte loads and one 64-byte store per cycle and core.
+    assert host.memory[0].hard_bandwidth == pytest.approx(192 * 5.1e9 * 2)
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "ghz"),
+    [
+        (25, 1, 4.2),  # EPYC 7003, up to 4.1
+        (25, 17, 4.5),  # EPYC 9004, up to 4.4
+        (25, 24, 5.3 * 1.1),  # Threadripper 7000: a multiplier that is not locked leaves a margin
+        (25, 33, 4.9 * 1.1),  # Ryzen 5000
+        (25, 97, 5.7 * 1.1),  # Ryzen 7000, EPYC 4004
+    ],
+)
+def test_parts_of_one_architecture_have_their_own_fastest_clock(
+    tree: Tree, family: int, model: int, ghz: float
+) -> None:
+    tree.processors(_x86("AuthenticAMD", family, model, "AMD", AVX2), [(0, 0)])
+    peak = detect_host(root=tree.root).peaks[FP32]
+    assert peak.hard == pytest.approx(32 * ghz * 1e9)
+    assert peak.dense.high <= peak.hard
+
+
+def test_what_was_seen_lifts_hard_rates_and_nothing_else(tree: Tree) -> None:
+    host = detect_host(1, _xeon(tree).root)
+    fp32, int8 = host.peaks[FP32], host.peaks[INT8]
+    seen = with_seen_rates(host, {"fp32": 2 * fp32.hard, "int8": int8.hard / 2, "bf16": 1e15}, 1e12)
+    assert seen.peaks[FP32].hard == pytest.approx(1.1 * 2 * fp32.hard)
+    assert seen.peaks[FP32].dense == fp32.dense
+    assert seen.peaks[INT8] == int8  # slower than detected: nothing is learnt
+    assert seen.peaks.keys() == host.peaks.keys()
+    assert seen.dram.hard_bandwidth == pytest.approx(1.1e12)
+    assert seen.dram.bandwidth == host.dram.bandwidth
+    assert seen.memory[:-1] == host.memory[:-1]
+    assert with_seen_rates(host, {}, 0.0) == host
 
 
 def test_a_xeon_with_smt_works_on_its_cores(tree: Tree) -> None:
@@ -249,6 +285,7 @@ def test_every_family_has_ordered_ranges_and_a_source() -> None:
             low, typical, high = row[key]
             assert 0 < low <= typical <= high, (row["name"], key)
         assert row["source"]
+        assert row.get("hard_ghz", row["clock_ghz"][2]) >= row["clock_ghz"][2]
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,7 @@ def test_unexpected_fault_is_one_message(tmp_path: Path) -> None:
 def _latency_part() -> dict[str, Any]:
     return {
         "provider": "cpu",
+        "provider_options": {},
         "threads": 1,
         "runtime_version": "1.99.0",
         "seconds": [1.0, 2.0],
@@ -176,9 +177,11 @@ def test_runs_count_when_memory_could_not_be_measured() -> None:
     found = parent._measurement(outcome, path=Path("m.onnx"), plans=(), load=None)
     assert found.seconds == (1.0, 2.0)
     assert found.peak_activation_bytes is None
-    assert [problem.message for problem in found.problems] == [
-        "peak memory and each node's provider were not measured: it crashed"
-    ]
+    (problem,) = found.problems
+    assert problem.message == (
+        "not measured: peak memory and each node's provider, kernels one by one, which nodes each "
+        "kernel stands for: it crashed"
+    )
 
 
 def test_fallbacks_and_peak_reach_the_record() -> None:

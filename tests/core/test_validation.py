@@ -34,7 +34,8 @@ from mlsys_lint.records.validation import (
     Measurement,
 )
 from mlsys_lint.validation import compare, exit_status, to_document, to_text
-from mlsys_lint.validation.comparison import judge_noise, naive_roofline_s, spread
+from mlsys_lint.validation.baselines import naive_roofline_s
+from mlsys_lint.validation.comparison import judge_noise, spread
 
 _PREDICTED = Interval(floor=0.005, low=0.016, expected=0.018, high=0.022)
 _COUNTS = MappingProxyType(

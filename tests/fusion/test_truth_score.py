@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from fusion.truth import Predicted, from_json, score, to_json
+from fusion.truth import Predicted, score
 from fusion.truth_runtime import RuntimeFailedError, save_graphs
 from fusion.truth_text import truth_of_text
 
@@ -42,15 +42,6 @@ def test_score_counts_kernels_by_what_they_do(tmp_path: Path) -> None:
     }
     assert result.by_rule["MatMul+Add -> Gemm"].missed == 1
     assert result.by_rule["inserted -> Reshape"].hits == 1
-
-
-def test_truth_survives_json(tmp_path: Path) -> None:
-    found = truth_of_text(
-        tmp_path,
-        """(float[1,3,8] x, float[4,3,3] w) => (float[4,1,6] z)
-        { y = Conv(x, w) v = Relu(y) z = Transpose<perm = [1, 0, 2]>(v) }""",
-    )
-    assert from_json(to_json(found)) == found
 
 
 def test_failure_of_the_runtime_is_an_error_of_that_model(tmp_path: Path) -> None:

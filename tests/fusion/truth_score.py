@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fusion.truth_core import Key, Reduction
+from mlsys_lint.joining.reduction import Key, Reduction
 
 
 class Predicted(NamedTuple):

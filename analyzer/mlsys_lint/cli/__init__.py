@@ -13,6 +13,7 @@ from mlsys_lint import __version__
 from mlsys_lint.errors import MlsysLintError
 
 _COMMANDS: Final = {
+    "calibrate": ("mlsys_lint.cli.calibrate", "calibrate"),
     "check": ("mlsys_lint.cli.check", "check"),
     "devices": ("mlsys_lint.cli.listing", "devices"),
     "explain": ("mlsys_lint.cli.listing", "explain"),
@@ -59,6 +60,7 @@ def cli() -> None:
     mlsys-lint model.onnx                      the whole story on this machine
     mlsys-lint model.onnx --device nv-l4       on another device
     mlsys-lint model.onnx --max-latency 20ms   as a gate: exit status 1 when it can't hold
+    mlsys-lint calibrate                       time this machine's kernels, for sharper predictions
     mlsys-lint validate model.onnx             run it, compare with the prediction
 
     Exit status: 0 nothing to report, 1 findings at or above --fail-on, 2 could not do the work.

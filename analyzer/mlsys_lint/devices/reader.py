@@ -9,9 +9,11 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+from mlsys_lint.devices.calibrations import doubts_of, read_calibration
 from mlsys_lint.dtypes import SHORT_NAMES
 from mlsys_lint.errors import DeviceError
 from mlsys_lint.records import (
+    Calibration,
     DeviceProfile,
     Efficiency,
     Figure,
@@ -30,11 +32,14 @@ _TOP: Final = frozenset(
         *("schema", "id", "name", "vendor", "kind", "scope", "software_devices", "runtime"),
         *("asynchronous", "threads", "units", "vector_lanes", "year", "power_w", "notes"),
         *("peak", "memory", "link", "overhead", "efficiency", "hard", "sources"),
+        "calibration",
     }
 )
-_PEAK: Final = frozenset({"engine", "dtype", "acc", "dense", "at_mhz", "source", "status"})
-_LEVEL: Final = frozenset({"level", "managed", "bytes", "bw", "shared_with_host"})
-_FIGURE: Final = frozenset({"v", "low", "high", "source", "status"})
+_PEAK: Final = frozenset(
+    {*("engine", "dtype", "acc", "dense", "low", "high", "hard"), *("at_mhz", "source", "status")}
+)
+_LEVEL: Final = frozenset({"level", "managed", "bytes", "bw", "hard", "shared_with_host"})
+_FIGURE: Final = frozenset({"v", "low", "high", "hard", "source", "status"})
 _EFFICIENCY: Final = frozenset({"low", "typ", "high", "source"})
 _MARGINS: Final = frozenset({"compute_margin", "memory_margin"})
 _MARGIN: Final = frozenset({"v", "source"})
@@ -81,6 +86,7 @@ class ProfileReader:
         self._known(overhead, frozenset({"launch_us"}), "[overhead]")
         launches = self._table(overhead, "launch_us", "[overhead.launch_us]")
         efficiency = self._table(top, "efficiency", "[efficiency]")
+        calibration = self._calibration()
         return DeviceProfile(
             id=self._text(top, "id", ""),
             name=self._text(top, "name", ""),
@@ -102,13 +108,15 @@ class ProfileReader:
             power_w=self._number(top["power_w"], "", "power_w") if "power_w" in top else None,
             sources=self.cited,
             notes=self._given_text("notes", ""),
+            calibration=calibration,
+            doubts=doubts_of(calibration),
         )
 
     def _peaks(self) -> dict[tuple[str, str], Peak]:
         tables = self._tables("peak")
         if not tables:
             raise self.fail("[[peak]]", "at least one peak is needed")
-        margin = self._margin("compute_margin")
+        margin = self._margin("compute_margin", tables)
         found: dict[tuple[str, str], Peak] = {}
         for position, table in enumerate(tables, start=1):
             where = f"[[peak]] {position}"
@@ -123,13 +131,13 @@ class ProfileReader:
                 dtype=dtype,
                 accumulate=table.get("acc", ""),
                 dense=dense,
-                hard=dense.high * margin,
+                hard=self._hard(table, dense, margin, where),
             )
         return found
 
     def _memory(self) -> tuple[MemoryLevel, ...]:
         levels = []
-        margin = self._margin("memory_margin")
+        margin = self._margin("memory_margin", [_bandwidth(one) for one in self._tables("memory")])
         for position, table in enumerate(self._tables("memory"), start=1):
             where = f"[[memory]] {position}"
             self._known(table, _LEVEL, where)
@@ -148,7 +156,11 @@ class ProfileReader:
                     if size is None
                     else int(self._number(size, where, "bytes")),
                     bandwidth=bandwidth,
-                    hard_bandwidth=bandwidth.high * margin if bandwidth else None,
+                    hard_bandwidth=self._hard(table["bw"], bandwidth, margin, f"{where} bw")
+                    if bandwidth
+                    else self._number(table["hard"], where, "hard")
+                    if "hard" in table
+                    else None,
                 )
             )
         if not levels or levels[-1].level != "dram" or levels[-1].bandwidth is None:
@@ -192,8 +204,27 @@ class ProfileReader:
             self._source(table, f"[link.{name}]")
         return found
 
-    def _margin(self, key: str) -> float:
-        """How far a rate may exceed the nominal one: stated in the file, with its source."""
+    def _calibration(self) -> Calibration | None:
+        if "calibration" not in self.document:
+            return None
+        return read_calibration(self.document["calibration"], self.place)
+
+    def _hard(self, table: Mapping[str, Any], nominal: Figure, margin: float, where: str) -> float:
+        """The rate that can't be exceeded: the table's own, else the highest times the margin."""
+        if "hard" not in table:
+            return nominal.high * margin
+        hard = self._number(table["hard"], where, "hard")
+        if hard < nominal.high:
+            raise self.fail(where, f"hard must be at least {nominal.high}, got {hard}")
+        return hard
+
+    def _margin(self, key: str, rates: Sequence[Any]) -> float:
+        """How far a rate may exceed the nominal one: stated in the file, with its source.
+
+        A file whose rates all have a hard one of their own needs none.
+        """
+        if all(isinstance(one, Mapping) and "hard" in one for one in rates if one is not None):
+            return 1.0
         tables = self._table(self.document, "hard", "[hard]")
         self._known(tables, _MARGINS, "[hard]")
         table = tables.get(key)
@@ -289,6 +320,10 @@ class ProfileReader:
             raise self.fail(where, f"a table is expected, got {table!r}")
         if unknown := sorted(set(table) - keys):
             raise self.fail(where, f"unknown key {unknown[0]!r}; known: {', '.join(sorted(keys))}")
+
+
+def _bandwidth(level: Any) -> Any:
+    return level.get("bw") if isinstance(level, Mapping) else level
 
 
 def _default_runtime(kind: str, vendor: str) -> str:

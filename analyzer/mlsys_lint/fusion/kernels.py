@@ -9,9 +9,10 @@ from functools import reduce
 from typing import Final, TypedDict
 
 from mlsys_lint.errors import UnknownSizeError
+from mlsys_lint.fusion.reuse import taken, touches_of
 from mlsys_lint.operators import normal_domain
 from mlsys_lint.program import Op, Program
-from mlsys_lint.records import Contraction, Kernel, NodeCost, NodeView, OpCost
+from mlsys_lint.records import Contraction, Kernel, NodeCost, NodeStatus, NodeView, OpCost
 
 Formula = Callable[[NodeView], OpCost | None]
 """Cost of an operator by its own formula; None where there is none."""
@@ -49,6 +50,7 @@ class _Kernels:
                 owners.setdefault(index, []).append(op)
         parts: dict[Op, OpCost | None] = {}
         repeat, sure = self._around(program)
+        touches = touches_of(order)
         for op in order:
             if op.bodies:
                 for body in op.bodies.values():
@@ -69,6 +71,8 @@ class _Kernels:
                 repeat=repeat,
                 weights=tuple(_weights(op, cost).items()),
                 certain=op.members <= self.certain if op.members else sure,
+                view=op.node or _view(op),
+                touches=taken(touches[op], cost),
             )
 
     def _around(self, program: Program) -> tuple[int, bool]:
@@ -175,7 +179,7 @@ def _plain_class(op: Op) -> str:
 def _view(op: Op) -> NodeView:
     """The operator as a node, in executed sizes."""
     return NodeView(
-        index=min(op.members),
+        index=min(op.members, default=-1),
         name=op.name,
         domain=normal_domain(op.domain),
         op_type=op.op_type,
@@ -206,11 +210,16 @@ def _weights(op: Op, cost: OpCost) -> dict[str, int]:
 
 
 def certain_nodes(costs: Iterable[NodeCost]) -> frozenset[int]:
-    """Nodes that surely run as often and at the size that is counted."""
-    nodes = {one.node.index: one.node for one in costs}
+    """Nodes that surely run as often and at the size that is counted; a plugin's guess is not sure."""
+    known = list(costs)
+    nodes = {one.node.index: one.node for one in known}
+    guessed = {
+        one.node.index for one in known if one.status is NodeStatus.ESTIMATED and one.spec is None
+    }
     found: dict[int, bool] = {}
     for index in sorted(nodes):  # owners come before their bodies
         node = nodes[index]
         around = node.owner is None or found.get(node.owner, nodes.get(node.owner) is None)
-        found[index] = around and not node.upper_bound and not node.lower_bound
+        exact = not (node.upper_bound or node.lower_bound or index in guessed)
+        found[index] = around and exact
     return frozenset(index for index, certain in found.items() if certain)

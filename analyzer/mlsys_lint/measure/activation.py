@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from mlsys_lint.measure.arrays import Arrays
-from mlsys_lint.measure.runtime import PROVIDER_NAMES, Runtime, bound_call, open_session
+from mlsys_lint.measure.cuda_placement import copies, fallbacks, not_executed
+from mlsys_lint.measure.gpu_events import doubts, has_gpu_times, with_gpu_times
+from mlsys_lint.measure.runtime import (
+    PROVIDER_NAMES,
+    Runtime,
+    Session,
+    bound_call,
+    open_session,
+)
 
 Event = Mapping[str, Any]
 
@@ -22,26 +29,50 @@ _LONG_RUN_S: Final = 5.0
 def measure_peak(
     runtime: Runtime, job: Mapping[str, Any], arrays: Arrays, seconds: Sequence[float]
 ) -> dict[str, Any]:
-    """Peak activation bytes (None where the profile does not tell) and nodes on other providers."""
+    """Peak activation bytes (None where the profile does not tell) and nodes on other providers.
+
+    On CUDA also the copies between GPU and host. `kernels_timed`: a profile of this build has the
+    time of kernels, not of their launch.
+    """
     session = open_session(runtime, job, profile=Path(job["scratch"]) / "profile")
     call = bound_call(runtime, session, arrays, job["provider"])
     for _ in range(1 if statistics.median(seconds) > _LONG_RUN_S else 2):
         call()
     events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     runs = list(node_events(events))
+    placed = fallbacks(runs, PROVIDER_NAMES[job["provider"]])
     # Under CUDA the counters are those of the host's allocator.
     peak = peak_bytes(runs) if job["provider"] == "cpu" else None
-    problems: list[str] = []
+    problems = []
     if peak is None:
         problems.append(
             "peak activations were not measured: ONNX Runtime "
             f"{runtime.__version__} reports no memory per node on {job['provider']}"
         )
+    result = {"peak_activation_bytes": peak, "fallbacks": placed}
+    if job["provider"] == "cpu":
+        return {**result, "problems": problems, "kernels_timed": True}
+    problems += _doubts_on_gpu(session, arrays, placed)
+    untimed = doubts(events)
+    timed = with_gpu_times(events) if has_gpu_times(events) else events
     return {
-        "peak_activation_bytes": peak,
-        "fallbacks": fallbacks(runs, PROVIDER_NAMES[job["provider"]]),
-        "problems": problems,
+        **result,
+        "copies": copies(list(node_events(timed))[-1:]),  # the run before warms up
+        "problems": [*problems, *untimed],
+        "kernels_timed": not untimed,
     }
+
+
+def _doubts_on_gpu(
+    session: Session, arrays: Arrays, placed: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    if any(array.dtype.kind == "O" for array in arrays.values()):
+        yield "strings can't be bound: the times hold copies between GPU and host"
+    if idle := not_executed(session, PROVIDER_NAMES["cuda"], placed):
+        yield (
+            f"ONNX Runtime gave {', '.join(idle)} to the CPU, but ran none under that name: "
+            "branches not taken, or fused with others"
+        )
 
 
 def node_events(events: Sequence[Event]) -> Iterator[list[Event]]:
@@ -74,17 +105,3 @@ def peak_bytes(runs: Sequence[Sequence[Event]]) -> int | None:
         before = held[0] - int(run[0]["args"][TAKEN])
         peaks.append(max(*held, before) - before)
     return max(peaks, default=None)
-
-
-def fallbacks(runs: Sequence[Sequence[Event]], wanted: str) -> list[dict[str, Any]]:
-    """Executed nodes that ran on another provider, by provider and operator."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for event in (event for run in runs for event in run):
-        provider = event["args"].get("provider", wanted)
-        if provider != wanted:
-            name = event["name"].removesuffix("_kernel_time")
-            found[provider, event["args"].get("op_name", "")].add(name)
-    return [
-        {"provider": provider, "op_type": op_type, "nodes": sorted(nodes)}
-        for (provider, op_type), nodes in sorted(found.items())
-    ]

@@ -14,9 +14,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mlsys_lint.errors import MlsysLintError
+
+if TYPE_CHECKING:
+    from mlsys_lint.measure.arrays import Arrays
 
 Job = Mapping[str, Any]
 Send = Callable[[Mapping[str, object]], None]
@@ -50,6 +54,10 @@ def _work(job: Job, send: Send) -> None:
         from mlsys_lint.measure.schemas import schema_names
 
         send({"part": "schemas", "value": schema_names(load_runtime())})
+    elif job["work"] == "networks":
+        from mlsys_lint.measure.networks import time_networks
+
+        time_networks(load_runtime(), job, send)
     else:
         _measure(job, send)
 
@@ -70,7 +78,27 @@ def _measure(job: Job, send: Send) -> None:
     latency = measure_latency(runtime, job, arrays, say)
     send({"part": "latency", "value": {**latency, "from_file": sorted(from_file)}})
     say("measuring peak memory")
-    send({"part": "peak", "value": measure_peak(runtime, job, arrays, latency["seconds"])})
+    peak = measure_peak(runtime, job, arrays, latency["seconds"])
+    send({"part": "peak", "value": peak})
+    if peak["kernels_timed"]:
+        _measure_kernels(runtime, job, arrays, send)
+
+
+def _measure_kernels(runtime: Any, job: Job, arrays: Arrays, send: Send) -> None:
+    """Time of each kernel, and the graphs that tell which nodes of the file it stands for."""
+    from mlsys_lint.measure.graphs import LEVELS, named_model, save_graphs
+    from mlsys_lint.measure.profile import profile_kernels
+    from mlsys_lint.measure.runtime import providers
+
+    model, scratch = Path(job["path"]), Path(job["scratch"])
+    send({"progress": "profiling kernels"})
+    source, last = named_model(model), scratch / "last.onnx"
+    send({"part": "profile", "value": profile_kernels(runtime, job, arrays, source, last)})
+    send({"progress": "saving the runtime's graphs"})
+    saved = save_graphs(
+        runtime, source, model.parent, scratch, levels=LEVELS[:-1], providers=providers(job)
+    )
+    send({"part": "graphs", "value": [*map(str, saved), str(last)]})
 
 
 def _sender() -> Send:

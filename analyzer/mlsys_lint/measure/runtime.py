@@ -8,12 +8,16 @@ from typing import Any, Final, TypeAlias
 
 import onnx
 
-from mlsys_lint.errors import ModelError, RuntimeUnavailableError
+from mlsys_lint.errors import MlsysLintError, ModelError, RuntimeUnavailableError
 from mlsys_lint.measure.arrays import Array, Arrays
+from mlsys_lint.measure.cuda_errors import cuda_fault, not_loaded
+from mlsys_lint.measure.cuda_placement import RECORD_ASSIGNMENT
 
 PROVIDER_NAMES: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INSTALL: Final = "pip install 'mlsys-lint[cpu]' or 'mlsys-lint[cuda]'"
 _LONGEST: Final = 300
+_LOG: Final = "stderr"
+"""What the child writes to stderr, in its scratch folder (see process.run_child)."""
 _SILENT: Final = 4  # log severity: fatal only
 
 
@@ -22,6 +26,8 @@ Runtime: TypeAlias = Any
 """The module onnxruntime."""
 Session: TypeAlias = Any
 """An onnxruntime.InferenceSession."""
+Provider: TypeAlias = str | tuple[str, dict[str, str]]
+"""Its name, or its name and options."""
 
 
 def load_runtime() -> Runtime:
@@ -50,50 +56,80 @@ def open_session(
 
     Args:
         runtime: The module.
-        job: path, provider and threads.
+        job: path, provider, its options, threads, and the scratch folder that holds the log.
         profile: Where to write a profile; None: do not.
 
     Raises:
         RuntimeUnavailableError: the provider is absent, or ONNX Runtime left it for another.
+        OptionError: the provider refuses an option.
         ModelError: ONNX Runtime refuses the model.
     """
     wanted = PROVIDER_NAMES[job["provider"]]
     _check_available(runtime, wanted)
-    options = _options(runtime, job["threads"], profile)
-    # The CPU stands behind CUDA for the nodes that CUDA has no kernel for: they are listed.
-    providers = list(dict.fromkeys([wanted, PROVIDER_NAMES["cpu"]]))
+    options = _options(runtime, job, profile)
     try:
-        session: Session = runtime.InferenceSession(job["path"], options, providers=providers)
+        # Without enable_fallback=0 a failed CUDA session is silently made anew on the CPU.
+        session: Session = runtime.InferenceSession(
+            job["path"], options, providers=providers(job), enable_fallback=0
+        )
     except MemoryError:
         raise
     except Exception as error:  # onnxruntime's exceptions have no common base
-        raise ModelError(f"ONNX Runtime refuses the model: {reason(error)}") from error
+        raise fault(error, "ONNX Runtime refuses the model") from error
     active = list(session.get_providers())
+    # A provider whose library does not load is left out all the same, with a line in the log only.
     if not active or active[0] != wanted:
-        label = job["provider"].upper()
-        raise RuntimeUnavailableError(
-            f"{label} was asked for, ONNX Runtime {runtime.__version__} fell back to "
-            f"{', '.join(active) or 'nothing'}; check the driver and that the CUDA and cuDNN "
-            "libraries fit onnxruntime-gpu"
-        )
+        raise not_loaded(runtime.__version__, ", ".join(active) or "nothing", _log(job))
     return session
+
+
+def providers(job: Mapping[str, Any]) -> list[Provider]:
+    """The provider with its options; behind CUDA the CPU, for nodes that CUDA has no kernel for."""
+    wanted = PROVIDER_NAMES[job["provider"]]
+    if wanted == PROVIDER_NAMES["cpu"]:
+        return [wanted]
+    return [(wanted, dict(job.get("provider_options", {}))), PROVIDER_NAMES["cpu"]]
+
+
+def provider_options(session: Session, provider: str) -> dict[str, str]:
+    """All options that the provider of a session has, defaults included."""
+    given = session.get_provider_options().get(PROVIDER_NAMES[provider], {})
+    return {key: str(value) for key, value in sorted(given.items())}
 
 
 def bound_call(
     runtime: Runtime, session: Session, arrays: Arrays, provider: str
 ) -> Callable[[], object]:
-    """A call with inputs that lie where the provider reads them, and outputs on the host.
+    """A call with inputs and outputs that lie where the provider reads and writes them.
 
     String tensors can't be bound: they are handed over with each run.
     """
     if any(array.dtype.kind == "O" for array in arrays.values()):
         return lambda: session.run(None, arrays)
+    number = int(provider_options(session, provider).get("device_id", 0))
     binding = session.io_binding()
     for name, array in arrays.items():
-        binding.bind_ortvalue_input(name, _ort_value(runtime, array, provider))
+        binding.bind_ortvalue_input(name, _ort_value(runtime, array, provider, number))
     for output in session.get_outputs():
-        binding.bind_output(output.name, "cpu")
-    return lambda: session.run_with_iobinding(binding)
+        place = provider if _is_numeric_tensor(output.type) else "cpu"
+        binding.bind_output(output.name, place, number if place == provider else 0)
+    if provider == "cpu":
+        return lambda: session.run_with_iobinding(binding)
+
+    def call() -> None:
+        # The run ends with a wait for its stream, unless the run option
+        # disable_synchronize_execution_providers is set (onnxruntime_run_options_config_keys.h).
+        # synchronize_outputs waits for the whole device (IOBinding.cc SyncProviders,
+        # CUDAExecutionProvider::Sync): whichever stream computed an output, its work is timed.
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    return call
+
+
+def fault(error: Exception, what: str) -> MlsysLintError:
+    """An exception of ONNX Runtime: of CUDA's installation, of an option, or else of the model."""
+    return cuda_fault(str(error)) or ModelError(f"{what}: {reason(error)}")
 
 
 def reason(error: Exception) -> str:
@@ -121,10 +157,23 @@ def _check_available(runtime: Runtime, wanted: str) -> None:
     )
 
 
-def _options(runtime: Runtime, threads: int, profile: Path | None) -> Any:
+def _log(job: Mapping[str, Any]) -> str:
+    """What the child wrote to stderr until now."""
+    try:
+        return (Path(job["scratch"]) / _LOG).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _is_numeric_tensor(described: str) -> bool:
+    """True for `tensor(float)`, not for sequences and strings, which live on the host."""
+    return described.startswith("tensor(") and described != "tensor(string)"
+
+
+def _options(runtime: Runtime, job: Mapping[str, Any], profile: Path | None) -> Any:
     options = runtime.SessionOptions()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = job["threads"]
     options.inter_op_num_threads = 1
     options.log_severity_level = _SILENT
     if profile is not None:
@@ -132,15 +181,17 @@ def _options(runtime: Runtime, threads: int, profile: Path | None) -> Any:
         options.profile_file_prefix = str(profile)
         # The memory pattern takes one block in advance, which hides what each node takes.
         options.enable_mem_pattern = False
+        if job["provider"] != "cpu":
+            options.add_session_config_entry(RECORD_ASSIGNMENT, "1")
     return options
 
 
-def _ort_value(runtime: Runtime, array: Array, provider: str) -> Any:
+def _ort_value(runtime: Runtime, array: Array, provider: str, number: int) -> Any:
     if array.dtype.kind == "V" or array.dtype.name.startswith(("bfloat16", "float8", "float4")):
         # types that numpy itself lacks
         number = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
         return runtime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, number)
-    return runtime.OrtValue.ortvalue_from_numpy(array, provider, 0)
+    return runtime.OrtValue.ortvalue_from_numpy(array, provider, number)
 
 
 def _broken(error: Exception) -> RuntimeUnavailableError:

@@ -10,9 +10,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from mlsys_lint.errors import ModelError
 from mlsys_lint.measure.arrays import Arrays
-from mlsys_lint.measure.runtime import Runtime, bound_call, open_session, reason
+from mlsys_lint.measure.runtime import (
+    Runtime,
+    bound_call,
+    fault,
+    open_session,
+    provider_options,
+)
 
 Call = Callable[[], object]
 
@@ -47,9 +52,10 @@ def measure_latency(
     except MemoryError:
         raise
     except Exception as error:  # onnxruntime's exceptions have no common base
-        raise ModelError(f"ONNX Runtime can't run the model: {reason(error)}") from error
+        raise fault(error, "ONNX Runtime can't run the model") from error
     return {
         "provider": job["provider"],
+        "provider_options": provider_options(session, job["provider"]),
         "threads": job["threads"],
         "runtime_version": runtime.__version__,
         "seconds": seconds,

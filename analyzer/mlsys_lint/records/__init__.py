@@ -5,6 +5,14 @@ Those of `validate` are in `records.validation`, which `check` does not import.
 
 from __future__ import annotations
 
+from mlsys_lint.records.calibration import (
+    Calibration,
+    KernelModel,
+    MicroNetwork,
+    Quantity,
+    Terms,
+    Timing,
+)
 from mlsys_lint.records.cost import (
     Contraction,
     Declined,
@@ -26,6 +34,7 @@ from mlsys_lint.records.device import (
     Peak,
     Placement,
     Runtime,
+    Touch,
 )
 from mlsys_lint.records.gradient import Backward, Kept, Saves, Wanted, Work
 from mlsys_lint.records.graph import (
@@ -60,6 +69,7 @@ __all__ = [
     "Attribute",
     "Backward",
     "BudgetVerdict",
+    "Calibration",
     "Contraction",
     "Coverage",
     "Declined",
@@ -76,9 +86,11 @@ __all__ = [
     "Interval",
     "Kept",
     "Kernel",
+    "KernelModel",
     "KernelReport",
     "MemoryLevel",
     "MemoryStep",
+    "MicroNetwork",
     "ModelInfo",
     "ModelReport",
     "NodeCost",
@@ -90,6 +102,7 @@ __all__ = [
     "Peak",
     "Placement",
     "Problem",
+    "Quantity",
     "Reporter",
     "Rule",
     "Runtime",
@@ -98,7 +111,10 @@ __all__ = [
     "Shape",
     "State",
     "TensorInfo",
+    "Terms",
+    "Timing",
     "Totals",
+    "Touch",
     "Training",
     "Unsupported",
     "Wanted",

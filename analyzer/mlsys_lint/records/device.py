@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mlsys_lint.records.calibration import Calibration, Timing
 from mlsys_lint.records.cost import OpCost
+from mlsys_lint.records.frozen import record
+from mlsys_lint.records.graph import NodeView
 
 if TYPE_CHECKING:
     from mlsys_lint.program import Op, Program
@@ -105,6 +108,8 @@ class DeviceProfile:
         units: Cores, SMs or cores of a chip.
         links: Bytes/s in one direction by name.
         sources: Source key -> citation.
+        calibration: What was measured on it for its number of threads.
+        doubts: Why the calibration may not hold here and now, in words.
     """
 
     id: str
@@ -127,7 +132,13 @@ class DeviceProfile:
     power_w: float | None = None
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: str = ""
-    calibrated: bool = False
+    calibration: Calibration | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def calibrated(self) -> bool:
+        """True when kernels were timed on it."""
+        return self.calibration is not None
 
     @property
     def dram(self) -> MemoryLevel:
@@ -146,6 +157,21 @@ class DeviceEntry:
     load: Callable[[], DeviceProfile]
 
 
+@record
+class Touch:
+    """A tensor that a kernel reads or writes; see fusion.reuse.
+
+    Attributes:
+        kind: `weight` (a constant), `read` or `written`.
+        distance: Bytes that the run has touched since it touched this tensor, or the buffer that is
+            written, before.
+    """
+
+    kind: str
+    nbytes: int
+    distance: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
     """Nodes that a runtime executes as one; its bytes exclude what stays inside."""
@@ -161,6 +187,10 @@ class Kernel:
     """(identity, bytes) of each constant it reads: loaded once a run, whoever shares it."""
     certain: bool = True
     """False where data decide whether, how often or at what size it runs."""
+    view: NodeView | None = None
+    """The operator that is executed, in executed sizes."""
+    touches: tuple[Touch, ...] = ()
+    """Each tensor that it reads or writes, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +204,9 @@ class Runtime:
         in_place: (domain, op_type) -> (input, output) positions that may share a buffer when the
             input dies there.
         algorithmic_gain: Kernel class -> factor by which its algorithms may undercut the direct
-            MAC count (Winograd), for floors; `sources` says where it comes from.
+            MAC count, for floors; that of `conv` holds for stride-1 undilated ungrouped 3x3 windows
+            (Winograd). `sources` says where it comes from.
+        fourier_convolutions: Larger such windows may run as Fourier transforms.
         fast_math: Stored dtype -> type that contractions run in by default (fp32 -> tf32 on CUDA).
         base_bytes: Memory of the runtime itself, (low, expected, high).
         kernel_bytes: Its objects for one kernel, (low, expected, high).
@@ -183,6 +215,7 @@ class Runtime:
             those constants, (low, expected, high).
         activation_slack: Memory held for activations over their peak, (low, expected, high).
         version: The release whose behaviour is followed; None where there is none.
+        timing: How its kernels are calibrated; None where they can't be.
     """
 
     name: str
@@ -191,6 +224,7 @@ class Runtime:
     reuses_buffers: bool = True
     in_place: Mapping[tuple[str, str], tuple[tuple[int, int], ...]]
     algorithmic_gain: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    fourier_convolutions: bool = False
     fast_math: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     base_bytes: tuple[int, int, int] = (0, 0, 0)
     kernel_bytes: tuple[int, int, int] = (0, 0, 0)
@@ -199,6 +233,7 @@ class Runtime:
     )
     activation_slack: tuple[float, float, float] = (1.0, 1.0, 1.0)
     version: str | None = None
+    timing: Timing | None = None
     sources: tuple[str, ...] = ()
 
 

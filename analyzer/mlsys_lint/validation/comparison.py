@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
-from mlsys_lint.records.device import DeviceProfile
-from mlsys_lint.records.report import DeviceReport, KernelReport, ModelReport, Problem
+from mlsys_lint.joining import Joined
+from mlsys_lint.records.report import DeviceReport, ModelReport, Problem
 from mlsys_lint.records.validation import (
-    Baselines,
     Measurement,
     Noise,
     Spread,
-    Summary,
     ValidationReport,
 )
+from mlsys_lint.validation.baselines import baselines_of
+from mlsys_lint.validation.causes import worst_of
+from mlsys_lint.validation.groups import Grouped, grouped
+from mlsys_lint.validation.statistics import summary_of
 
 LARGEST_DRIFT: Final = 0.03
 """Change of the fixed matmul's time; repeats on a quiet machine stay within 1 to 3 %."""
@@ -26,13 +27,22 @@ LARGEST_LOAD: Final = 1.25
 """Load average per CPU: above 1 there are more jobs than CPUs; the rest allows for our own."""
 
 
-def compare(report: ModelReport, measurement: Measurement) -> ValidationReport:
+def compare(
+    report: ModelReport, measurement: Measurement, joined: Joined | Problem | None = None
+) -> ValidationReport:
     """Put the prediction that `check` prints for its first device beside the measured runs.
 
-    Nothing is predicted anew here, and nothing measured corrects the prediction.
+    Nothing is predicted anew here, and nothing measured corrects the prediction. `joined`: which
+    nodes the measured kernels stand for, or why that is not known.
     """
     device = report.devices[0] if report.devices else None
-    result = ValidationReport(
+    measured, noise = spread(measurement.seconds), judge_noise(measurement)
+    kernels = _grouped(report, measurement, joined)
+    groups = kernels.groups if kernels else None
+    predicted = device.latency_s if device else None
+    unmapped = kernels.unmapped if kernels else ()
+    lost_s = sum(seconds for _, seconds in unmapped)
+    return ValidationReport(
         schema_version=report.schema_version,
         tool_version=report.tool_version,
         model=report.model,
@@ -41,28 +51,43 @@ def compare(report: ModelReport, measurement: Measurement) -> ValidationReport:
         runtime_version=measurement.runtime_version,
         threads=measurement.threads,
         runs=len(measurement.seconds),
-        noise=judge_noise(measurement),
-        predicted=device.latency_s if device else None,
-        measured=spread(measurement.seconds),
+        noise=noise,
+        predicted=predicted,
+        measured=measured,
         first_run_s=measurement.first_run_s,
         session_s=measurement.session_s,
         predicted_peak_activation_bytes=(device or report.totals).peak_activation_bytes,
         measured_peak_activation_bytes=measurement.peak_activation_bytes,
-        groups=None,
-        summary=Summary(),
-        baselines=Baselines(naive_roofline_s=naive_roofline_s(device) if device else None),
+        groups=groups,
+        summary=summary_of(predicted, measured, groups, lost_s, quiet=noise.quiet),
+        baselines=baselines_of(device, kernels.replay_s if kernels else None),
+        worst=worst_of(report, kernels) if kernels and device else (),
+        unmapped=unmapped,
         inputs=measurement.inputs,
         fallbacks=measurement.fallbacks,
+        copies=measurement.copies,
+        provider_options=measurement.provider_options,
         problems=(
-            *report.problems,
-            *(
-                Problem(plugin="mlsys_lint", stage="validate", message=text)
-                for text in differences(report, measurement)
-            ),
-            *measurement.problems,
+            *_problems(report, measurement),
+            *([joined] if isinstance(joined, Problem) else ()),
         ),
     )
-    return replace(result, summary=_summary(result))
+
+
+def _problems(report: ModelReport, measurement: Measurement) -> Iterator[Problem]:
+    yield from report.problems
+    for text in differences(report, measurement):
+        yield Problem(plugin="mlsys_lint", stage="validate", message=text)
+    yield from measurement.problems
+
+
+def _grouped(
+    report: ModelReport, measurement: Measurement, joined: Joined | Problem | None
+) -> Grouped | None:
+    """None where no kernel was measured or joined."""
+    if not isinstance(joined, Joined) or not measurement.kernels:
+        return None
+    return grouped(report, measurement.kernels, joined, statistics.median(measurement.seconds))
 
 
 def exit_status(report: ValidationReport, max_error: float | None) -> int:
@@ -70,7 +95,7 @@ def exit_status(report: ValidationReport, max_error: float | None) -> int:
 
     A limit on an error that is not known is not kept. Noise alone never changes the status.
     """
-    if report.breaks_floor and report.noise.quiet:
+    if report.summary.floor_violations:
         return 1
     if max_error is not None and (report.error is None or abs(report.error) > max_error):
         return 1
@@ -109,35 +134,6 @@ def judge_noise(measurement: Measurement) -> Noise:
     )
 
 
-def naive_roofline_s(device: DeviceReport) -> float | None:
-    """Seconds: sum over kernels of repeat * max(FLOPs / peak, bytes / DRAM bandwidth).
-
-    Work without a compute roof (integer arithmetic) counts by its bytes. None when a kernel is
-    unplaced, or when the bandwidth is not known.
-    """
-    total = 0.0
-    for one in device.kernels:
-        seconds = _roofline_s(one, device.profile)
-        if seconds is None:
-            return None
-        total += one.kernel.repeat * seconds
-    return total
-
-
-def _roofline_s(one: KernelReport, profile: DeviceProfile) -> float | None:
-    """FLOPs / min(peak, intensity * bandwidth), which is max(FLOPs / peak, bytes / bandwidth)."""
-    cost, attainable = one.kernel.cost, one.placement.attainable_flop_per_s
-    if one.time_s is None:
-        return None
-    if cost.flops and attainable:
-        return cost.flops / attainable
-    moved = cost.bytes_read + cost.bytes_written
-    bandwidth = profile.dram.bandwidth
-    if moved and bandwidth is None:
-        return None
-    return moved / bandwidth.value if bandwidth else 0.0
-
-
 def differences(report: ModelReport, measurement: Measurement) -> Iterator[str]:
     """What the prediction assumed and the run, or the lack of a figure, contradicts."""
     if not report.devices:
@@ -171,10 +167,11 @@ def _machine_differences(device: DeviceReport, measurement: Measurement) -> Iter
         )
     if profile.kind == "cpu" and profile.threads not in (None, measurement.threads):
         yield f"predicted for {profile.threads} threads, measured with {measurement.threads}"
-    if measurement.fallbacks:
-        nodes = sum(len(one.nodes) for one in measurement.fallbacks)
+    strayed = [one for one in measurement.fallbacks if not one.benign]
+    if strayed:
+        nodes = sum(len(one.nodes) for one in strayed)
         yield (
-            f"{nodes} nodes did not run on {measurement.provider.upper()}, as the prediction "
+            f"{nodes} node{'s' if nodes > 1 else ''} did not run on {measurement.provider.upper()}, as the prediction "
             "assumes; see fallbacks"
         )
 
@@ -182,14 +179,3 @@ def _machine_differences(device: DeviceReport, measurement: Measurement) -> Iter
 def _release(version: str) -> list[str]:
     """Major and minor number: patch releases change no fusion."""
     return version.split(".")[:2]
-
-
-def _summary(report: ValidationReport) -> Summary:
-    """The figures that one model without kernel groups allows."""
-    if report.predicted is None:
-        return Summary()
-    return Summary(
-        floor_violations=int(report.breaks_floor),
-        floor_tightness=report.predicted.floor / report.measured.median,
-        interval_coverage=float(bool(report.covered)),
-    )

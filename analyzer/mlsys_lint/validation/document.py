@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from mlsys_lint.documents import (
     Document,
     interval_document,
@@ -9,7 +11,8 @@ from mlsys_lint.documents import (
     problem_document,
     tool_document,
 )
-from mlsys_lint.records.validation import KernelGroup, ValidationReport
+from mlsys_lint.records.kernel_groups import KernelGroup
+from mlsys_lint.records.validation import ValidationReport
 
 
 def to_document(report: ValidationReport) -> Document:
@@ -20,6 +23,7 @@ def to_document(report: ValidationReport) -> Document:
         "model": model_document(report.model),
         "device": report.device,
         "provider": report.provider,
+        "provider_options": dict(report.provider_options),
         "runtime_version": report.runtime_version,
         "threads": report.threads,
         "runs": report.runs,
@@ -45,16 +49,10 @@ def to_document(report: ValidationReport) -> Document:
 
 
 def _figures(report: ValidationReport) -> Document:
-    measured, summary, baselines = report.measured, report.summary, report.baselines
     return {
         "latency_s": {
             "predicted": interval_document(report.predicted),
-            "measured": {
-                "min": measured.min,
-                "p10": measured.p10,
-                "median": measured.median,
-                "p90": measured.p90,
-            },
+            "measured": asdict(report.measured),
         },
         "first_run_s": report.first_run_s,
         "session_s": report.session_s,
@@ -64,37 +62,43 @@ def _figures(report: ValidationReport) -> Document:
             "measured_peak_activation": report.measured_peak_activation_bytes,
         },
         "groups": None if report.groups is None else [_group(one) for one in report.groups],
-        "summary": {
-            "time_weighted_error": summary.time_weighted_error,
-            "median_error_over_20us": summary.median_error_over_20us,
-            "spearman": summary.spearman,
-            "mapped_time_fraction": summary.mapped_time_fraction,
-            "single_kernel_time_fraction": summary.single_kernel_time_fraction,
-            "floor_violations": summary.floor_violations,
-            "floor_tightness": summary.floor_tightness,
-            "interval_coverage": summary.interval_coverage,
-        },
-        "baselines": {
-            "naive_roofline_s": baselines.naive_roofline_s,
-            "constant_efficiency_s": baselines.constant_efficiency_s,
-            "profile_replay_s": baselines.profile_replay_s,
-        },
+        "worst": [
+            {"group": one.group, "cause": str(one.cause), "evidence": one.evidence}
+            for one in report.worst
+        ],
+        "unmapped": [{"executed": name, "measured_s": time} for name, time in report.unmapped],
+        "summary": asdict(report.summary),
+        "baselines": asdict(report.baselines),
         "fallbacks": [
-            {"provider": one.provider, "op_type": one.op_type, "nodes": list(one.nodes)}
+            {
+                "provider": one.provider,
+                "op_type": one.op_type,
+                "nodes": list(one.nodes),
+                "benign": one.benign,
+            }
             for one in report.fallbacks
+        ],
+        "copies": [
+            {"op_type": one.op_type, "nodes": list(one.nodes), "time_fraction": one.time_fraction}
+            for one in report.copies
         ],
         "problems": [problem_document(one) for one in report.problems],
     }
 
 
 def _group(group: KernelGroup) -> Document:
+    predicted = interval_document(group.predicted) or {}
     return {
+        "label": group.label,
         "nodes": list(group.nodes),
         "executed": list(group.executed),
-        "predicted_s": group.predicted.expected,
-        "floor_s": group.predicted.floor,
-        "low_s": group.predicted.low,
-        "high_s": group.predicted.high,
+        "executed_ops": list(group.executed_ops),
+        "predicted_ops": list(group.predicted_ops),
+        "kernel_class": group.kernel_class,
+        "predicted_s": predicted.get("expected"),
+        "floor_s": predicted.get("floor"),
+        "low_s": predicted.get("low"),
+        "high_s": predicted.get("high"),
         "measured_s": group.measured_s,
         "error": group.error,
     }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Final
 
 from mlsys_lint import formatting
 from mlsys_lint.records.validation import ValidationReport
+from mlsys_lint.validation.tables import WIDTH, group_lines, signed, worst_lines
 
-WIDTH: Final = 100
 _LABEL: Final = 12
 _MOST_INPUTS: Final = 8
+_TELLING: Final = (
+    *("use_tf32", "cudnn_conv_algo_search", "cudnn_conv_use_max_workspace", "prefer_nhwc"),
+    *("enable_cuda_graph", "do_copy_in_default_stream", "device_id"),
+)
+"""Options of the CUDA provider that change times; the document has all."""
 
 
 def to_text(report: ValidationReport) -> str:
@@ -26,6 +31,9 @@ def to_text(report: ValidationReport) -> str:
             subsequent_indent=" " * (_LABEL + 2),
             break_on_hyphens=False,
         )
+    for part in (group_lines(report), worst_lines(report)):
+        if below := list(part):
+            lines += ["", *below]
     return "\n".join(lines) + "\n"
 
 
@@ -47,15 +55,35 @@ def _rows(report: ValidationReport) -> Iterator[tuple[str, str]]:
         yield "error", _error(report)
     yield "memory", _memory(report)
     yield "machine", "; ".join((report.noise.verdict, *report.noise.reasons))
-    if (naive := report.baselines.naive_roofline_s) is not None:
-        error = _signed(naive / report.measured.median - 1)
-        yield "baseline", f"naive roofline {formatting.duration(naive)}, error {error}"
-    for one in report.fallbacks:
-        nodes = f"{len(one.nodes)} {one.op_type} node{'s' if len(one.nodes) > 1 else ''}"
-        yield "fallback", f"{nodes} ran on {one.provider}"
+    for text in _baselines(report):
+        yield "baseline", text
+    if report.provider_options:
+        yield "options", _options(report)
+    yield from _elsewhere(report)
     yield "inputs", _inputs(report)
     for problem in report.problems:
         yield "note", problem.message
+
+
+def _options(report: ValidationReport) -> str:
+    options = report.provider_options
+    return ", ".join(f"{name} {options[name]}" for name in _TELLING if name in options)
+
+
+def _elsewhere(report: ValidationReport) -> Iterator[tuple[str, str]]:
+    """Nodes that left the GPU, and the copies that this took."""
+    for one in report.fallbacks:
+        why = " by design: arithmetic on sizes" if one.benign else ""
+        label = "on the CPU" if one.benign else "fallback"
+        yield label, f"{_count(one.nodes, one.op_type)} ran on {one.provider}{why}"
+    for copied in report.copies:
+        share = copied.time_fraction
+        spent = "" if share is None else f", {formatting.percent(share)} of the profiled time"
+        yield "copies", f"{_count(copied.nodes, copied.op_type)}{spent}"
+
+
+def _count(nodes: Sequence[str], op_type: str) -> str:
+    return f"{len(nodes)} {op_type} node{'s' if len(nodes) > 1 else ''}"
 
 
 def _predicted(report: ValidationReport) -> str:
@@ -81,7 +109,7 @@ def _measured(report: ValidationReport) -> str:
 
 def _error(report: ValidationReport) -> str:
     place = "inside" if report.covered else "outside"
-    text = f"{_signed(report.error)}, measured median {place} the interval"
+    text = f"{signed(report.error)}, measured median {place} the interval"
     if report.breaks_floor:
         return f"{text}; the floor was beaten: a count, the profile or the floor is wrong"
     if report.summary.floor_tightness is not None:
@@ -97,7 +125,24 @@ def _memory(report: ValidationReport) -> str:
     )
     if predicted is None or not measured:
         return text
-    return f"{text}, error {_signed(predicted / measured - 1)}"
+    return f"{text}, error {signed(predicted / measured - 1)}"
+
+
+def _baselines(report: ValidationReport) -> Iterator[str]:
+    """What simpler predictions say, and how well the measurement repeats itself."""
+    found = report.baselines
+    share = found.constant_efficiency
+    for name, seconds in (
+        ("naive roofline", found.naive_roofline_s),
+        (
+            f"all FLOPs at {formatting.percent(share)} of the peak" if share else "",
+            found.constant_efficiency_s,
+        ),
+        ("noise ceiling, the kernels of other runs added up:", found.profile_replay_s),
+    ):
+        if seconds is not None:
+            error = signed(seconds / report.measured.median - 1)
+            yield f"{name} {formatting.duration(seconds)}, error {error}"
 
 
 def _inputs(report: ValidationReport) -> str:
@@ -112,7 +157,3 @@ def _inputs(report: ValidationReport) -> str:
 
 def _size(value: int | None) -> str:
     return formatting.UNKNOWN if value is None else formatting.size(value)
-
-
-def _signed(fraction: float | None) -> str:
-    return formatting.UNKNOWN if fraction is None else f"{100 * fraction:+.1f} %"
