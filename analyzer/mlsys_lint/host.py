@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
+from mlsys_lint.cpu import Cpu, cpu_quota, kernel_flags, memory_bytes, read, read_cpu
 from mlsys_lint.devices import HOST, priors, shipped_table
 from mlsys_lint.errors import DeviceError
 from mlsys_lint.records import Calibration, DeviceProfile, Figure, MemoryLevel, Peak
@@ -19,25 +18,7 @@ _MARGIN: Final = 1.1
 """Hard rates exceed the top of a sourced range by this much: the table may lack the fastest part."""
 _LANES: Final = (("avx512f", 16), ("avx2", 8), ("avx", 8), ("sve", 8), ("asimd", 4), ("sse2", 4))
 """fp32 lanes of the widest SIMD unit by CPU flag; SVE on servers is 256 bits wide."""
-_KERNEL_FLAGS: Final = frozenset(
-    {"sse2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"}
-    | {"avx512_bf16", "asimd", "asimddp", "sve", "i8mm", "bf16"}
-)
 _INT8_FLAGS: Final = frozenset({"amx_int8", "avx512_vnni", "avx_vnni", "asimddp"})
-_UNLIMITED_BYTES: Final = 2**60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cpu:
-    """What the operating system tells about the processor."""
-
-    vendor: str
-    family: int
-    model: int
-    name: str
-    flags: frozenset[str]
-    logical: int
-    physical: int
 
 
 def detect_host(threads: int | None = None, root: Path = Path("/")) -> DeviceProfile:
@@ -111,11 +92,6 @@ def with_seen_rates(
     return replace(profile, peaks=peaks, memory=(*profile.memory[:-1], dram))
 
 
-def kernel_flags(cpu: Cpu) -> tuple[str, ...]:
-    """The instruction sets by which a runtime's kernels are chosen, sorted."""
-    return tuple(sorted(cpu.flags & _KERNEL_FLAGS))
-
-
 def other_machine(calibration: Calibration, root: Path = Path("/")) -> str | None:
     """Why a calibration is not one of this machine, in words; None when it may be."""
     cpu = read_cpu(root)
@@ -124,60 +100,6 @@ def other_machine(calibration: Calibration, root: Path = Path("/")) -> str | Non
     if calibration.flags != kernel_flags(cpu):
         return "calibrated with other instruction sets than this machine offers"
     return None
-
-
-def read_cpu(root: Path) -> Cpu:
-    """Identity and core counts from /proc/cpuinfo; platform's word where that is missing."""
-    text = _read(root / "proc/cpuinfo")
-    fields: dict[str, str] = {}
-    cores: set[tuple[str, str]] = set()
-    package, count = "0", 0
-    for line in text.splitlines():
-        key, _, value = (part.strip() for part in line.partition(":"))
-        fields.setdefault(key, value)
-        if key == "processor":
-            count += 1
-        elif key == "physical id":
-            package = value
-        elif key == "core id":
-            cores.add((package, value))
-    logical = _affinity(count, root)
-    physical = min(len(cores) or logical, logical)
-    apple = platform.system() == "Darwin" and platform.machine() == "arm64"
-    return Cpu(
-        vendor="Apple" if apple else fields.get("vendor_id") or fields.get("CPU implementer", ""),
-        family=_integer(fields.get("cpu family")),
-        model=_integer(fields.get("model") or fields.get("CPU part")),
-        name=fields.get("model name") or fields.get("Model", ""),
-        flags=frozenset((fields.get("flags") or fields.get("Features", "")).split()),
-        logical=max(1, logical),
-        physical=max(1, physical),
-    )
-
-
-def _affinity(listed: int, root: Path) -> int:
-    """Processors this process may use; of a foreign root, those that it lists."""
-    if root != Path("/"):
-        return listed or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def cpu_quota(root: Path) -> float | None:
-    """Processors' worth of time that the cgroup allows (v2 cpu.max, v1 cfs quota); None: no limit."""
-    words = _read(root / "sys/fs/cgroup/cpu.max").split()
-    if len(words) == 2 and words[0] != "max":
-        return _share(words[0], words[1])
-    quota = _read(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us").strip()
-    period = _read(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us").strip()
-    return _share(quota, period) if quota and quota != "-1" else None
-
-
-def _share(quota: str, period: str) -> float | None:
-    if not quota.isdecimal() or not period.isdecimal() or not int(period):
-        return None
-    return int(quota) / int(period)
 
 
 def _family(cpu: Cpu) -> Mapping[str, Any]:
@@ -255,17 +177,6 @@ def _dram(root: Path, family: Mapping[str, Any], cores: int) -> MemoryLevel:
     )
 
 
-def memory_bytes(root: Path) -> int | None:
-    """Memory that the machine has, or less where the cgroup limits it."""
-    total = re.search(r"MemTotal:\s+(\d+) kB", _read(root / "proc/meminfo"))
-    limits = [int(total.group(1)) * 1024] if total else []
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        text = _read(root / "sys/fs/cgroup" / name).strip()
-        if text.isdecimal() and int(text) < _UNLIMITED_BYTES:
-            limits.append(int(text))
-    return min(limits, default=None)
-
-
 def _caches(
     root: Path, threads: int, cpu: Cpu, family: Mapping[str, Any]
 ) -> tuple[MemoryLevel, ...]:
@@ -278,11 +189,11 @@ def _caches(
     ways = max(1, cpu.logical // cpu.physical)
     found: dict[str, int] = {}
     for index in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        kind, level = _read(index / "type").strip(), _read(index / "level").strip()
-        size = re.fullmatch(r"(\d+)K", _read(index / "size").strip())
+        kind, level = read(index / "type").strip(), read(index / "level").strip()
+        size = re.fullmatch(r"(\d+)K", read(index / "size").strip())
         if kind == "Instruction" or size is None or not level:
             continue
-        sharers = _listed(_read(index / "shared_cpu_list").strip())
+        sharers = _listed(read(index / "shared_cpu_list").strip())
         groups = min(threads, ceil(cpu.physical / max(1, sharers // ways)))
         found[f"l{level}"] = int(size.group(1)) * 1024 * groups
     ports = family.get("port_bytes")
@@ -301,17 +212,3 @@ def _listed(text: str) -> int:
             first, last = int(span[1]), int(span[2] or span[1])
             count += max(0, last - first + 1)
     return count
-
-
-def _integer(text: str | None) -> int:
-    try:
-        return int(text or "0", 0)
-    except ValueError:
-        return 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("scipy")
 
 from mlsys_lint.analysis import analyse
-from mlsys_lint.calibration import calibrating
+from mlsys_lint.calibration import calibrating, running
 from mlsys_lint.cli import run
 from mlsys_lint.execution import execute
 from mlsys_lint.host import detect_host
@@ -75,7 +75,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 _executed(model, one) for (_, model), one in zip(entries, paces, strict=True)
             ]
 
-        monkeypatch.setattr(calibrating, "time_networks", timed)
+        monkeypatch.setattr(running, "time_networks", timed)
         monkeypatch.setattr("mlsys_lint.plugin_host.PluginHost", lambda: HOST)
 
     return install

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("scipy")
 
 from mlsys_lint.calibration.fitting import Row, fit_class, fit_classes, spread
+from mlsys_lint.calibration.rows import TICK_S
 
 TRUTH = {"kernel": 2e-6, "flop": 1e-11, "byte": 5e-11}
 
@@ -48,7 +49,7 @@ def _rows(
 
 
 def test_exact_times_give_back_the_parameters() -> None:
-    model = fit_class(_rows(), {})
+    model = fit_class(_rows(), {}, TICK_S)
     assert model.parameters == pytest.approx(TRUTH)
     assert model.kernels == 48
     assert model.cases == {"kernel": 48, "flop": 48, "byte": 48}
@@ -62,10 +63,10 @@ def test_doubled_times_double_every_parameter() -> None:
         yield from noise
 
     first, second = times(), times()
-    once = fit_class(_rows(lambda _: next(first)), {"byte": 4e-11})
-    twice = fit_class(_rows(lambda _: next(second), scale=2.0), {"byte": 8e-11})
-    assert twice.parameters == pytest.approx({k: 2 * v for k, v in once.parameters.items()})
-    assert (twice.scatter, twice.shift) == pytest.approx((once.scatter, once.shift))
+    once = fit_class(_rows(lambda _: next(first)), {"byte": 4e-11}, TICK_S)
+    twice = fit_class(_rows(lambda _: next(second), scale=2.0), {"byte": 8e-11}, 2 * TICK_S)
+    assert twice.parameters == {k: 2 * v for k, v in once.parameters.items()}
+    assert (twice.scatter, twice.shift) == (once.scatter, once.shift)
 
 
 def test_one_kernel_that_was_disturbed_changes_little() -> None:
@@ -76,14 +77,14 @@ def test_one_kernel_that_was_disturbed_changes_little() -> None:
         terms=rows[5].terms,
         seconds=rows[5].seconds * 3,
     )
-    assert fit_class(rows, {}).parameters == pytest.approx(TRUTH, rel=1e-6)
+    assert fit_class(rows, {}, TICK_S).parameters == pytest.approx(TRUTH, rel=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.0, 0.5))
 def test_no_parameter_is_negative(seed: int, noise: float) -> None:
     draw = random.Random(seed)
-    model = fit_class(_rows(lambda _: draw.lognormvariate(0, noise)), {})
+    model = fit_class(_rows(lambda _: draw.lognormvariate(0, noise)), {}, TICK_S)
     assert min(model.parameters.values()) >= 0
 
 
@@ -99,13 +100,14 @@ def test_a_term_that_no_kernel_tells_stays_within_its_prior() -> None:
         for place, row in enumerate(_rows())
     ]
     prior = 1e-10
-    assert fit_class(rows, {"read_dram": prior}).parameters["read_dram"] <= prior * 1.001
+    lean = {"byte": 0.4 * prior, "read_dram": 0.6 * prior}
+    assert fit_class(rows, lean, TICK_S).parameters["read_dram"] <= prior * 1.001
 
 
 def test_classes_are_fitted_on_their_own_rows() -> None:
     both = [*_rows(), *_rows(lambda _: 3.0, kernel_class="gemm")]
-    models = fit_classes(both, "generic")
-    alone = fit_classes(_rows(), "generic")
+    models = fit_classes(both, "generic", TICK_S)
+    alone = fit_classes(_rows(), "generic", TICK_S)
     assert models["conv"] == alone["conv"]
     assert models["gemm"].parameters == pytest.approx({k: 3 * v for k, v in TRUTH.items()})
 
@@ -130,6 +132,6 @@ def test_errors_are_those_of_networks_that_were_left_out() -> None:
     """Every network is slower or faster as a whole, by 20 % or so: the fit can't learn that."""
     draw = random.Random(3)
     pace = {f"net{at}": exp(draw.gauss(0, 0.2)) for at in range(40)}
-    model = fit_class(_rows(lambda network: pace[network], networks=40), {})
+    model = fit_class(_rows(lambda network: pace[network], networks=40), {}, TICK_S)
     assert model.shift == pytest.approx(0.2, abs=0.06)
     assert model.scatter < 0.05

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mlsys_lint.cpu import cpu_quota, memory_bytes, read_cpu
 from mlsys_lint.devices import shipped_table
 from mlsys_lint.errors import DeviceError
-from mlsys_lint.host import cpu_quota, detect_host, memory_bytes, read_cpu, with_seen_rates
+from mlsys_lint.host import detect_host, with_seen_rates
 
 FP32, INT8 = ("vector", "fp32"), ("vector", "int8")
 AVX2 = "fpu sse2 avx fma avx2"

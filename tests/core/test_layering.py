@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "operators",
         "gradients",
         "devices",
+        "cpu",
         "host",
         "roofline",
         "formatting",

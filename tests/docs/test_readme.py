@@ -32,8 +32,11 @@ def commands() -> list[str]:
 def test_every_documented_command_runs(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if " validate " in command:
+    if " validate " in command or " calibrate " in command:
         pytest.importorskip("onnxruntime")
+        pytest.importorskip("scipy")
+        monkeypatch.setattr("mlsys_lint.calibration.running.RUN_S", 0.01)
+        monkeypatch.setenv("MLSYS_LINT_HOME", str(tmp_path))
     models = tmp_path / "models"
     models.mkdir()
     sample = (ROOT / "sample_models/transformer_encoder.onnx").read_bytes()

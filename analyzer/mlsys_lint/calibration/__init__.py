@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlsys_lint.calibration.calibrating import calibrated_profile, timing_of
+from mlsys_lint.calibration.calibrating import calibrated_profile
 from mlsys_lint.calibration.document import to_toml
+from mlsys_lint.calibration.running import timing_of
 
 __all__ = ["calibrated_profile", "timing_of", "to_toml"]

@@ -5,50 +5,30 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import log
+from dataclasses import replace
+from math import hypot, log
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from mlsys_lint.analysis import analyse
 from mlsys_lint.calibration.fitting import Row, fit_classes
-from mlsys_lint.calibration.rows import joined, plain_rows, rows_of, scatter, steady
-from mlsys_lint.errors import MlsysLintError
-from mlsys_lint.execution import execute
-from mlsys_lint.host import detect_host, kernel_flags, read_cpu, with_seen_rates
-from mlsys_lint.loading import prepare
-from mlsys_lint.measure import time_networks
+from mlsys_lint.calibration.rows import TICK_S, plain_rows, rows_of
+from mlsys_lint.calibration.running import Run, Timed, timing_of
+from mlsys_lint.calibration.steadiness import noise_of, unsteady
+from mlsys_lint.cpu import kernel_flags, read_cpu
+from mlsys_lint.host import detect_host, with_seen_rates
 from mlsys_lint.plugin_host import PluginHost
 from mlsys_lint.records import DeviceProfile, Kernel, Runtime
-from mlsys_lint.records.calibration import Calibration, KernelModel, MicroNetwork, Timing
+from mlsys_lint.records.calibration import Calibration, KernelModel
 from mlsys_lint.roofline import rate_name
-from mlsys_lint.shapes import Bindings
 
-RUN_S: Final = 0.25
-"""Seconds in which a network is run over and over, half of them profiled."""
-LARGEST_SCATTER: Final = 1.10
-NOISY_SHARE: Final = 0.10
-LARGEST_DRIFT: Final = 0.03
+LIMIT_S: Final = 55.0
+"""Seconds within which doubtful networks are timed again."""
+AGAIN_S: Final = 0.6
+"""Seconds that timing one of them takes, with its session."""
 _LONG_S: Final = 1e-4
 """Shorter kernels tell no rate: the profile counts whole microseconds."""
 _FAR: Final = 2
 """Reuse distance over the capacity of the last cache, from which data come from memory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
-    """A network as it was executed.
-
-    Attributes:
-        total: Steady seconds of an unprofiled run.
-        scatter: Median over steady run.
-        pairs: Kernels with their seconds in the profile; empty when they could not be told.
-    """
-
-    name: str
-    total: float
-    scatter: float
-    pairs: Sequence[tuple[Kernel, float]]
 
 
 def calibrate(
@@ -69,21 +49,25 @@ def calibrate(
     start = time.perf_counter()
     runtime = host.runtimes[profile.runtime]
     networks = list(timing_of(runtime).networks())
-    again = networks[:1]  # the first once more, at the end: has the machine changed?
-    version, results = time_networks(
-        [(one.name, one.model) for one in (*networks, *again)],
-        threads=profile.threads or 1,
-        budget_s=RUN_S,
-        progress=progress,
-    )
-    timed = [
-        _timed(one, result, host, runtime, profile)
-        for one, result in zip((*networks, *again), results, strict=True)
-    ]
+    run = Run(host=host, runtime=runtime, profile=profile)
+    # The first network once more, at the end: has the machine changed?
+    version, timed = run.timed([*networks, networks[0]], progress, 0.0)
+    noise = noise_of(timed)
+    best = dict(zip((one.name for one in networks), timed, strict=False))
+    found = fit(list(best.values()), runtime, profile)
+    room = int((LIMIT_S - (time.perf_counter() - start)) / AGAIN_S)
+    doubtful = unsteady(best.values(), found, run.terms)[: max(0, room)]
+    if doubtful:
+        wanted = [one for one in networks if one.name in doubtful]
+        for one in run.timed(wanted, progress, 1.0)[1]:
+            best[one.name] = min(best[one.name], one, key=lambda timed: timed.total)
+        found = fit(list(best.values()), runtime, profile)
+    moved = log(timed[-1].total / timed[0].total)
     return replace(
-        fit(timed[: len(networks)], runtime, profile),
+        found,
         version=version,
-        noise=noise_of(timed),
+        drift=hypot(found.drift, moved),
+        noise=noise,
         seconds=time.perf_counter() - start,
     )
 
@@ -103,39 +87,12 @@ def calibrated_profile(
     return replace(seen, calibration=calibration)
 
 
-def timing_of(runtime: Runtime) -> Timing:
-    """How a runtime's kernels are calibrated.
-
-    Raises:
-        MlsysLintError: they can't be.
-    """
-    if runtime.timing is None:
-        raise MlsysLintError(f"runtime {runtime.name} has no kernels to calibrate")
-    return runtime.timing
-
-
-def _timed(
-    network: MicroNetwork,
-    result: Mapping[str, Any],
-    host: PluginHost,
-    runtime: Runtime,
-    profile: DeviceProfile,
-) -> Timed:
-    """A network's executed kernels beside those that the runtime's emulation expects."""
-    model = prepare(network.model, Path(f"{network.name}.onnx"))
-    kernels = execute(analyse(model, host, Bindings()), host, runtime, profile).kernels
-    return Timed(
-        name=network.name,
-        total=steady(result["seconds"]),
-        scatter=scatter(result["seconds"]),
-        pairs=joined(kernels, result["kernels"]) or (),
-    )
-
-
-def fit(timed: Sequence[Timed], runtime: Runtime, profile: DeviceProfile) -> Calibration:
+def fit(
+    timed: Sequence[Timed], runtime: Runtime, profile: DeviceProfile, tick_s: float = TICK_S
+) -> Calibration:
     """Parameters and errors from timed networks; networks without told kernels are left out.
 
-    Doubling all times doubles all parameters.
+    Doubling all times, and the tick of their clock, doubles all parameters exactly.
     """
     timing = timing_of(runtime)
     terms, plain = timing.terms(profile), timing.plain(profile)
@@ -143,10 +100,10 @@ def fit(timed: Sequence[Timed], runtime: Runtime, profile: DeviceProfile) -> Cal
     rows: list[Row] = []
     spare: list[Row] = []
     for one in known:
-        own = list(rows_of(one.name, one.pairs, one.total, terms))
+        own = list(rows_of(one.name, one.pairs, one.total, terms, tick_s))
         rows += own
         spare += plain_rows(one.pairs, own, plain)
-    classes = fit_classes([*rows, *spare], timing.fallback)
+    classes = fit_classes([*rows, *spare], timing.fallback, tick_s)
     return Calibration(
         runtime=runtime.name,
         version="",
@@ -210,19 +167,3 @@ def _best_stream(timed: Sequence[Timed], profile: DeviceProfile) -> float | None
 def _beyond(kernel: Kernel, distance: float) -> int:
     """Bytes that were touched so long ago."""
     return sum(touch.nbytes for touch in kernel.touches if touch.distance >= distance)
-
-
-def noise_of(timed: Sequence[Timed]) -> tuple[str, ...]:
-    """What made the machine unsteady; the last network is the first once more."""
-    reasons = []
-    ratio = timed[-1].total / timed[0].total
-    if max(ratio, 1 / ratio) > 1 + LARGEST_DRIFT:
-        change = "slower" if ratio > 1 else "faster"
-        reasons.append(f"the machine got {abs(ratio - 1):.1%} {change} from first to last network")
-    uneven = sum(one.scatter > LARGEST_SCATTER for one in timed)
-    if uneven > NOISY_SHARE * len(timed):
-        reasons.append(
-            f"in {uneven} of {len(timed)} networks the median run took over "
-            f"{LARGEST_SCATTER - 1:.0%} longer than the lower quartile"
-        )
-    return tuple(reasons)

@@ -11,9 +11,11 @@ from mlsys_lint.calibration.fitting import Row
 from mlsys_lint.records import Kernel
 from mlsys_lint.records.calibration import Terms
 
-_PROFILER_S: Final = 2e-6
-"""Most that writing down one kernel costs; what a profile adds beyond that slows all kernels alike."""
-_LEAST_S: Final = 2e-7
+TICK_S: Final = 1e-6
+"""Profiles count whole microseconds."""
+_PROFILER: Final = 2.0
+"""Most ticks that writing down one kernel costs; what a profile adds beyond slows all kernels alike."""
+_LEAST: Final = 0.2
 _QUARTILE: Final = 0.25
 
 
@@ -63,13 +65,13 @@ def _fits(kernel: Kernel, shape: tuple[int, ...]) -> bool:
     return len(shape) == output.rank
 
 
-def without_profiler(seconds: Sequence[float], total: float) -> list[float]:
+def without_profiler(seconds: Sequence[float], total: float, tick_s: float = TICK_S) -> list[float]:
     """Kernel times that add up to the unprofiled total, where the profile took longer."""
     excess = sum(seconds) - total
     if excess <= 0 or not seconds:
         return list(seconds)
-    each = min(_PROFILER_S, excess / len(seconds))
-    rest = [max(one - each, _LEAST_S) for one in seconds]
+    each = min(_PROFILER * tick_s, excess / len(seconds))
+    rest = [max(one - each, _LEAST * tick_s) for one in seconds]
     scale = min(1.0, total / sum(rest))
     return [one * scale for one in rest]
 
@@ -79,9 +81,10 @@ def rows_of(
     pairs: Sequence[tuple[Kernel, float]],
     total: float,
     terms: Callable[[Kernel], Terms],
+    tick_s: float = TICK_S,
 ) -> Iterator[Row]:
     """A row for each kernel of a network whose unprofiled run took `total` seconds."""
-    times = without_profiler([seconds for _, seconds in pairs], total)
+    times = without_profiler([seconds for _, seconds in pairs], total, tick_s)
     for (kernel, _), seconds in zip(pairs, times, strict=True):
         name, amounts = terms(kernel)
         yield Row(network=network, kernel_class=name, terms=amounts, seconds=seconds)

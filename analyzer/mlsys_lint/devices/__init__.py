@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlsys_lint.devices.calibrations import chosen
-from mlsys_lint.devices.reader import ProfileReader, shipped_table
+from mlsys_lint.devices.reader import ProfileReader
+from mlsys_lint.devices.tables import shipped_table
 from mlsys_lint.errors import DeviceError
 from mlsys_lint.records import (
     DeviceEntry,

@@ -75,7 +75,8 @@ def _predict_kernel(
     """One execution of a kernel; here the form that predicts it is chosen."""
     roofs = roofs_of(kernel, profile, runtime.fast_math)
     placement = place(kernel, profile, roofs)
-    if roofs.missing is not None or profile.dram.bandwidth is None:
+    # A kernel that was timed needs no peak for its type.
+    if timed is None and (roofs.missing is not None or profile.dram.bandwidth is None):
         return KernelReport(kernel=kernel, placement=placement, time_s=None, bound="unplaced")
     estimate = _estimate(kernel, timed, profile, roofs)
     return KernelReport(
