@@ -82,6 +82,16 @@ def doubts(execution: Execution) -> Iterator[Problem]:
         yield Problem(plugin="mlsys_lint", stage="calibration", message=f"{profile.id}: {reason}")
 
 
+def untimed_problems(device: DeviceReport) -> Iterator[Problem]:
+    """Operators that count as bytes because kernels like theirs were never timed."""
+    if device.untimed:
+        message = (
+            f"{device.profile.id}: no kernels like {', '.join(device.untimed)} were timed: they "
+            "count as bytes, with a wide interval"
+        )
+        yield Problem(plugin="mlsys_lint", stage="calibration", message=message)
+
+
 def _program(analysis: Analysis, runtime: Runtime, profile: DeviceProfile | None) -> Program:
     """The model as a runtime loads it, before its optimizers."""
     return program_of(
@@ -136,6 +146,7 @@ def on_device(analysis: Analysis, execution: Execution, profile: DeviceProfile) 
         capacity_bytes=capacity,
         fits=None if capacity is None or memory is None else memory.expected <= capacity,
         unplaced=prediction.unplaced,
+        untimed=prediction.untimed,
         kernels=prediction.kernels,
         lower_bound=is_lower_bound(analysis.costs),
     )

@@ -13,7 +13,7 @@ from mlsys_lint.analysis import Analysis, analyse, nothing_collected
 from mlsys_lint.batching import largest_batch
 from mlsys_lint.budgets import judge_budgets
 from mlsys_lint.errors import OptionError, UnknownSizeError
-from mlsys_lint.execution import doubts, execute, memory_on, on_device
+from mlsys_lint.execution import doubts, execute, memory_on, on_device, untimed_problems
 from mlsys_lint.loading import load
 from mlsys_lint.math_mode import math_notes, with_math_mode
 from mlsys_lint.parameters import by_dtype
@@ -165,6 +165,7 @@ def report(analysis: Analysis, host: PluginHost, options: CheckOptions) -> Model
             *analysis.problems,
             *dict.fromkeys(problem for one in executions for problem in one.problems),
             *(doubt for one in executions for doubt in doubts(one)),
+            *(problem for device in devices for problem in untimed_problems(device)),
         ),
         assumptions=(*_notes(analysis), *analysis.graph.notes),
     )

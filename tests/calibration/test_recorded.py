@@ -56,11 +56,17 @@ def calibration(scale: float = 1.0, without: str = "") -> Calibration:
         )
         for one in recorded()
     ]
-    found = fit(timed, RUNTIME, PROFILE, TICK_S * scale)
     if without:
-        classes = {name: model for name, model in found.classes.items() if name != without}
-        return replace(found, classes=classes)
-    return found
+        timed = [rest(one, without) for one in timed]
+    return fit(timed, RUNTIME, PROFILE, TICK_S * scale)
+
+
+def rest(timed: Timed, without: str) -> Timed:
+    """A network without its kernels of one class."""
+    assert RUNTIME.timing is not None
+    terms = RUNTIME.timing.terms(PROFILE)
+    pairs = [(kernel, seconds) for kernel, seconds in timed.pairs if terms(kernel)[0] != without]
+    return replace(timed, total=sum(seconds for _, seconds in pairs), pairs=pairs)
 
 
 def report(model: str, calibrated: Calibration) -> DeviceReport:
@@ -88,13 +94,25 @@ def test_twice_the_recorded_times_are_twice_every_prediction() -> None:
     for name, model in once.classes.items():
         doubled = {term: 2 * seconds for term, seconds in model.parameters.items()}
         assert twice.classes[name].parameters == doubled
+    compared = 0
     for sample in MODELS:
-        assert expected(sample, twice) == pytest.approx(2 * expected(sample, once), rel=1e-12)
+        latency = report(sample, once).latency_s
+        assert latency is not None
+        if latency.expected > latency.floor:  # hard rates are no times of the recording
+            assert expected(sample, twice) == pytest.approx(2 * latency.expected, rel=1e-12)
+            compared += 1
+    assert compared > 30
 
 
 def test_a_class_that_is_left_out_changes_only_models_that_hold_it() -> None:
-    whole, rest = calibration(), calibration(without="conv_depthwise")
-    changed = {model for model in MODELS if expected(model, whole) != expected(model, rest)}
+    whole, left = calibration(), calibration(without="conv_depthwise")
+    assert "conv_depthwise" in whole.classes
+    assert "conv_depthwise" not in left.classes
+    changed = {
+        model
+        for model in MODELS
+        if expected(model, left) != pytest.approx(expected(model, whole), rel=1e-9)
+    }
     assert "depthwise_separable.onnx" in changed
     for model in MODELS:
         holds = any("depthwise" in one.kernel.kernel_class for one in report(model, whole).kernels)

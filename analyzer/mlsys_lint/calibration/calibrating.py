@@ -17,6 +17,7 @@ from mlsys_lint.calibration.steadiness import noise_of, unsteady
 from mlsys_lint.cpu import kernel_flags, read_cpu
 from mlsys_lint.host import detect_host, with_seen_rates
 from mlsys_lint.plugin_host import PluginHost
+from mlsys_lint.prediction import calibrated
 from mlsys_lint.records import DeviceProfile, Kernel, Runtime
 from mlsys_lint.records.calibration import Calibration, KernelModel
 from mlsys_lint.roofline import rate_name
@@ -97,10 +98,11 @@ def fit(
     timing = timing_of(runtime)
     terms, plain = timing.terms(profile), timing.plain(profile)
     known = [one for one in timed if one.pairs]
+    run_s = _run_s(known)
     rows: list[Row] = []
     spare: list[Row] = []
     for one in known:
-        own = list(rows_of(one.name, one.pairs, one.total, terms, tick_s))
+        own = list(rows_of(one.name, one.pairs, one.total - run_s, terms, tick_s))
         rows += own
         spare += plain_rows(one.pairs, own, plain)
     classes = fit_classes([*rows, *spare], timing.fallback, tick_s)
@@ -110,7 +112,7 @@ def fit(
         threads=profile.threads or 1,
         cpu=profile.name,
         flags=kernel_flags(read_cpu(Path("/"))),
-        run_s=_run_s(known, rows),
+        run_s=run_s,
         drift=_drift(known, rows, classes),
         classes=classes,
         flop_per_s=_best_rates(known),
@@ -119,26 +121,29 @@ def fit(
     )
 
 
-def _run_s(timed: Sequence[Timed], rows: Sequence[Row]) -> float:
-    """Median over networks of what a run takes besides its kernels."""
-    inside = dict.fromkeys((one.name for one in timed), 0.0)
-    for row in rows:
-        inside[row.network] += row.seconds
-    return max(0.0, statistics.median(one.total - inside[one.name] for one in timed))
+def _run_s(timed: Sequence[Timed]) -> float:
+    """What a run takes besides its kernels: the least excess of an unprofiled total over them."""
+    return max(0.0, min(one.total - sum(seconds for _, seconds in one.pairs) for one in timed))
 
 
 def _drift(
     timed: Sequence[Timed], rows: Sequence[Row], classes: Mapping[str, KernelModel]
 ) -> float:
-    """Spread of whole networks about their prediction, robustly: 1.4826 x median deviation."""
-    predicted = dict.fromkeys((one.name for one in timed), 0.0)
+    """How far whole networks lie from their prediction beyond what their classes' errors explain.
+
+    Robust: 1.4826 x the median deviation is the standard deviation of a normal distribution.
+    """
+    kernels: dict[str, list[calibrated.Timed]] = {one.name: [] for one in timed}
     for row in rows:
-        model = classes[row.kernel_class]
-        predicted[row.network] += sum(
-            model.parameters[term] * amount for term, amount in row.terms.items()
-        )
-    errors = [abs(log(one.total / predicted[one.name])) for one in timed if predicted[one.name]]
-    return 1.4826 * statistics.median(errors)
+        kernels[row.network].append(calibrated.of_class(row.kernel_class, row.terms, classes))
+    errors, explained = [], []
+    for one in timed:
+        predicted = sum(kernel.seconds for kernel in kernels[one.name])
+        if predicted:
+            errors.append(abs(log(one.total / predicted)))
+            explained.append(calibrated.deviation(kernels[one.name], 0.0))
+    spread = (1.4826 * statistics.median(errors)) ** 2 - statistics.median(explained) ** 2
+    return max(0.0, spread) ** 0.5
 
 
 def _best_rates(timed: Sequence[Timed]) -> dict[str, float]:

@@ -66,13 +66,17 @@ def _fits(kernel: Kernel, shape: tuple[int, ...]) -> bool:
 
 
 def without_profiler(seconds: Sequence[float], total: float, tick_s: float = TICK_S) -> list[float]:
-    """Kernel times that add up to the unprofiled total, where the profile took longer."""
-    excess = sum(seconds) - total
-    if excess <= 0 or not seconds:
+    """Kernel times that add up to the unprofiled total.
+
+    What a profile takes longer is taken off each kernel alike, up to a few ticks. The rest is
+    shared in proportion: a profile slows all kernels, and quartiles of kernels add up to less than
+    the quartile of their sum.
+    """
+    if not seconds or total <= 0:
         return list(seconds)
-    each = min(_PROFILER * tick_s, excess / len(seconds))
+    each = min(_PROFILER * tick_s, max(0.0, sum(seconds) - total) / len(seconds))
     rest = [max(one - each, _LEAST * tick_s) for one in seconds]
-    scale = min(1.0, total / sum(rest))
+    scale = total / sum(rest)
     return [one * scale for one in rest]
 
 

@@ -71,6 +71,19 @@ def timed(
     return tuple(found)
 
 
+def of_class(name: str, amounts: Mapping[str, float], classes: Mapping[str, KernelModel]) -> Timed:
+    """A kernel whose class and terms are known; its bound is left open."""
+    model = classes[name]
+    return Timed(
+        kernel_class=name,
+        seconds=sum(_parts(amounts, model.parameters, {}).values()),
+        repeat=1,
+        scatter=model.scatter,
+        shift=model.shift,
+        bound="overhead",
+    )
+
+
 def _bound(term: str, timing: Timing) -> str:
     quantity = timing.quantity(term)
     return quantity.bound if quantity is not None else "overhead"

@@ -13,12 +13,17 @@ from mlsys_lint.roofline import Roofs, heaviest, place, roofs_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """Time of one run. `latency_s` is None when a kernel can't be placed."""
+    """Time of one run. `latency_s` is None when a kernel can't be placed.
+
+    Attributes:
+        untimed: Operators that the calibration has no class for; they count as bytes.
+    """
 
     kernels: tuple[KernelReport, ...]
     latency_s: Interval | None
     bound_time_s: Mapping[str, float]
     unplaced: tuple[int, ...]
+    untimed: tuple[str, ...] = ()
 
 
 def predict(
@@ -56,6 +61,22 @@ def predict(
         latency_s=latency,
         bound_time_s=_booked(reports, latency.expected),
         unplaced=(),
+        untimed=_untimed(kernels, timed, profile, runtime),
+    )
+
+
+def _untimed(
+    kernels: Sequence[Kernel],
+    timed: Sequence[calibrated.Timed | None],
+    profile: DeviceProfile,
+    runtime: Runtime,
+) -> tuple[str, ...]:
+    if profile.calibration is None or runtime.timing is None:
+        return ()
+    known = profile.calibration.classes.keys() - {runtime.timing.fallback}
+    pairs = zip(kernels, timed, strict=True)
+    return tuple(
+        sorted({kernel.op for kernel, one in pairs if one and one.kernel_class not in known})
     )
 
 

@@ -103,6 +103,7 @@ class DeviceReport:
         bound_time_s: Expected time by what bounds it; adds up to the expected latency.
         memory_items: Name -> bytes; adds up to the expected memory.
         unplaced: Indexes of nodes for whose dtype the device has no peak.
+        untimed: Operators that the device's calibration has no class for.
         activations: What is held kernel by kernel, and which tensors make the peak; None where a
             live value's size is not known.
         training_fits: Whether the tensors of a training step fit; None without one, or where a size
@@ -131,6 +132,7 @@ class DeviceReport:
     training_fits: bool | None = None
     max_batch: int | None = None
     lower_bound: bool = False
+    untimed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,7 @@ def _device(device: DeviceReport) -> dict[str, Any]:
         "training_fits": device.training_fits,
         "max_batch": device.max_batch,
         "unplaced": list(device.unplaced),
+        "untimed": list(device.untimed),
         "kernels": [_kernel(one) for one in device.kernels],
     }
 

@@ -4,7 +4,7 @@ Source: microsoft/onnxruntime, core/providers/cpu/object_detection/non_max_suppr
 class are taken in the order of their scores from a queue; each is compared with those selected
 before, until one overlaps too much or enough are selected. How many are kept depends on the data:
 counted is the most, where nothing overlaps. Where the number of boxes depends on the data too, that
-would be the square of a bound that real pictures are far from: then only the queue is counted.
+would be the square of a bound that real pictures are far from: then there is no class for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mlsys_lint_plugins.runtimes.onnxruntime.timing.machine import Machine
 def terms(kernel: Kernel, machine: Machine) -> Terms | None:  # noqa: ARG001  one thread does it all
     """Comparisons of boxes, and steps of the queue."""
     view = kernel.view
-    if view is None or kernel.op != "ai.onnx::NonMaxSuppression":
+    if view is None or kernel.op != "ai.onnx::NonMaxSuppression" or not kernel.certain:
         return None
     batch, classes, boxes = view.input(1).dims
     limit = view.optional_input(2)
@@ -28,7 +28,7 @@ def terms(kernel: Kernel, machine: Machine) -> Terms | None:  # noqa: ARG001  on
         most = min(boxes, int(limit.value.item()))
     each = batch * classes
     return "suppression", {
-        "pair": each * most * most / 2 if kernel.certain else 0.0,
+        "pair": each * most * most / 2,
         "queue_step": each * boxes * log2(max(2, boxes)),
         "kernel": 1.0,
     }
