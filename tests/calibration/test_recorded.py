@@ -96,12 +96,15 @@ def test_twice_the_recorded_times_are_twice_every_prediction() -> None:
         assert twice.classes[name].parameters == doubled
     compared = 0
     for sample in MODELS:
-        latency = report(sample, once).latency_s
+        found = report(sample, once)
+        latency = found.latency_s
         assert latency is not None
-        if latency.expected > latency.floor:  # hard rates are no times of the recording
+        # Hard rates are no times of the recording: a floor that lifts a kernel does not double.
+        times = [latency, *(one.time_s for one in found.kernels if one.time_s is not None)]
+        if all(time.expected > time.floor for time in times):
             assert expected(sample, twice) == pytest.approx(2 * latency.expected, rel=1e-12)
             compared += 1
-    assert compared > 30
+    assert compared > 15
 
 
 def test_a_class_that_is_left_out_changes_only_models_that_hold_it() -> None:

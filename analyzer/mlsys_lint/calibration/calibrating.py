@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import hypot, log
+from math import hypot, log, sqrt
 from pathlib import Path
 from typing import Final
 
@@ -142,8 +142,8 @@ def _drift(
         if predicted:
             errors.append(abs(log(one.total / predicted)))
             explained.append(calibrated.deviation(kernels[one.name], 0.0))
-    spread = (1.4826 * statistics.median(errors)) ** 2 - statistics.median(explained) ** 2
-    return max(0.0, spread) ** 0.5
+    whole, known = 1.4826 * statistics.median(errors), statistics.median(explained)
+    return sqrt(max(0.0, whole**2 - known**2))
 
 
 def _best_rates(timed: Sequence[Timed]) -> dict[str, float]:

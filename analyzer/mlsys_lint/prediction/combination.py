@@ -49,7 +49,12 @@ def predict(
         return Prediction(
             kernels=reports, latency_s=None, bound_time_s={}, unplaced=tuple(unplaced)
         )
-    known = [one for one in timed if one is not None]
+    # A floor lifts a kernel, and with it the model.
+    known = [
+        replace(one, seconds=report.time_s.expected)
+        for one, report in zip(timed, reports, strict=True)
+        if one is not None and report.time_s is not None
+    ]
     if profile.calibration is not None and len(known) == len(reports):
         times = calibrated.of_model(known, profile.calibration)
     else:
