@@ -13,7 +13,7 @@ from typing import Final
 from mlsys_lint.calibration.fitting import Row, fit_classes
 from mlsys_lint.calibration.rows import TICK_S, plain_rows, rows_of
 from mlsys_lint.calibration.running import Run, Timed, timing_of
-from mlsys_lint.calibration.steadiness import noise_of, unsteady
+from mlsys_lint.calibration.steadiness import LARGEST_DRIFT, noise_of, unsteady
 from mlsys_lint.cpu import kernel_flags, read_cpu
 from mlsys_lint.host import detect_host, with_seen_rates
 from mlsys_lint.plugin_host import PluginHost
@@ -131,6 +131,8 @@ def _drift(
 ) -> float:
     """How far whole networks lie from their prediction beyond what their classes' errors explain.
 
+    Never less than a quiet machine may change its speed between two uses.
+
     Robust: 1.4826 x the median deviation is the standard deviation of a normal distribution.
     """
     kernels: dict[str, list[calibrated.Timed]] = {one.name: [] for one in timed}
@@ -143,7 +145,7 @@ def _drift(
             errors.append(abs(log(one.total / predicted)))
             explained.append(calibrated.deviation(kernels[one.name], 0.0))
     whole, known = 1.4826 * statistics.median(errors), statistics.median(explained)
-    return sqrt(max(0.0, whole**2 - known**2))
+    return max(LARGEST_DRIFT, sqrt(max(0.0, whole**2 - known**2)))
 
 
 def _best_rates(timed: Sequence[Timed]) -> dict[str, float]:
