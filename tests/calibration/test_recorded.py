@@ -108,17 +108,21 @@ def test_twice_the_recorded_times_are_twice_every_prediction() -> None:
 
 
 def test_a_class_that_is_left_out_changes_only_models_that_hold_it() -> None:
+    assert RUNTIME.timing is not None
+    terms = RUNTIME.timing.terms(PROFILE)
     whole, left = calibration(), calibration(without="conv_depthwise")
     assert "conv_depthwise" in whole.classes
     assert "conv_depthwise" not in left.classes
     changed = {
         model
         for model in MODELS
-        if expected(model, left) != pytest.approx(expected(model, whole), rel=1e-9)
+        if expected(model, left) != pytest.approx(expected(model, whole), rel=1e-6)
     }
     assert "depthwise_separable.onnx" in changed
     for model in MODELS:
-        holds = any("depthwise" in one.kernel.kernel_class for one in report(model, whole).kernels)
+        holds = any(
+            terms(one.kernel)[0] == "conv_depthwise" for one in report(model, whole).kernels
+        )
         assert holds or model not in changed
 
 
