@@ -55,14 +55,17 @@ def test_every_term_is_explained_and_counts_something() -> None:
 
 
 def test_two_threads_never_have_more_to_do_than_one() -> None:
-    """Amounts are those of the thread with most work; starting it is a term of its own."""
+    """Amounts are those of the thread with most work; starting it is a term of its own.
+
+    Narrower shares may leave more slots of a register block idle.
+    """
     timing = RUNTIME.timing
     assert timing is not None
     one, two = timing.terms(PROFILE), timing.terms(detect_threads(2))
     for network in networks():
         for kernel in kernels(network):
             (_, alone), (_, shared) = one(kernel), two(kernel)
-            for term in alone.keys() & shared.keys():
+            for term in alone.keys() & shared.keys() - {"stall"}:
                 assert shared[term] <= alone[term] * 1.001 + 1e-9, (network.name, kernel.op, term)
 
 

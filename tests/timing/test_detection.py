@@ -46,4 +46,10 @@ def test_every_box_is_compared_with_those_selected_before() -> None:
 
 
 def test_a_number_of_boxes_that_depends_on_data_has_no_class() -> None:
-    assert terms(replace(_suppression(1000, 3, None), certain=False), MACHINE) is None
+    kernel = _suppression(1000, 3, None)
+    assert kernel.view is not None
+    boxes, scores, limit = kernel.view.inputs
+    assert scores is not None
+    open_scores = TensorInfo(name="t", dtype="float", shape=scores.shape, bounded=frozenset({2}))
+    view = replace(kernel.view, inputs=(boxes, open_scores, limit))
+    assert terms(replace(kernel, view=view), MACHINE) is None

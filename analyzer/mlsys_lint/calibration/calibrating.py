@@ -28,6 +28,7 @@ AGAIN_S: Final = 0.6
 """Seconds that timing one of them takes, with its session."""
 _LONG_S: Final = 1e-4
 """Shorter kernels tell no rate: the profile counts whole microseconds."""
+_PART: Final = 8
 _FAR: Final = 2
 """Reuse distance over the capacity of the last cache, from which data come from memory."""
 
@@ -166,7 +167,7 @@ def _best_stream(timed: Sequence[Timed], profile: DeviceProfile) -> float | None
         nbytes / seconds
         for one in timed
         for kernel, seconds in one.pairs
-        if (nbytes := _beyond(kernel, _FAR * last)) > _FAR * last
+        if (nbytes := _beyond(kernel, _FAR * last)) > last / _PART and seconds >= _LONG_S
     ]
     return max(rates, default=None)
 

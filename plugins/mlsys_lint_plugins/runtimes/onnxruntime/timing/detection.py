@@ -19,7 +19,7 @@ from mlsys_lint_plugins.runtimes.onnxruntime.timing.machine import Machine
 def terms(kernel: Kernel, machine: Machine) -> Terms | None:  # noqa: ARG001  one thread does it all
     """Comparisons of boxes, and steps of the queue."""
     view = kernel.view
-    if view is None or kernel.op != "ai.onnx::NonMaxSuppression" or not kernel.certain:
+    if view is None or kernel.op != "ai.onnx::NonMaxSuppression" or view.input(1).bounded:
         return None
     batch, classes, boxes = view.input(1).dims
     limit = view.optional_input(2)
