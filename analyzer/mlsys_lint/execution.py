@@ -83,11 +83,11 @@ def doubts(execution: Execution) -> Iterator[Problem]:
 
 
 def untimed_problems(device: DeviceReport) -> Iterator[Problem]:
-    """Operators that count as bytes because kernels like theirs were never timed."""
+    """Operators whose kernels, or a part of what they do, were never timed."""
     if device.untimed:
         message = (
-            f"{device.profile.id}: no kernels like {', '.join(device.untimed)} were timed: they "
-            "count as bytes, with a wide interval"
+            f"{device.profile.id}: not all that kernels of {', '.join(device.untimed)} do was "
+            "timed: they count as bytes, or without that part, with a wide interval"
         )
         yield Problem(plugin="mlsys_lint", stage="calibration", message=message)
 

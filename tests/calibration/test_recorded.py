@@ -140,3 +140,29 @@ def test_the_bound_names_the_largest_part() -> None:
     assert sum(found.bound_time_s.values()) == pytest.approx(
         found.latency_s.expected if found.latency_s else 0
     )
+
+
+def test_what_was_never_timed_is_named_and_costs_its_bytes() -> None:
+    """Without its class a convolution is no zero: it takes at least the fallback's time a byte."""
+    whole = calibration()
+    left = replace(
+        whole, classes={name: one for name, one in whole.classes.items() if name != "conv"}
+    )
+    known, found = report("resnet_basic_block.onnx", whole), report("vgg_block.onnx", left)
+    assert "com.microsoft.nchwc::Conv" not in known.untimed
+    assert "com.microsoft.nchwc::Conv" in found.untimed
+    byte = whole.classes["generic"].parameters["byte"]
+    for one in found.kernels:
+        if one.kernel.op == "com.microsoft.nchwc::Conv" and one.time_s is not None:
+            moved = one.kernel.cost.bytes_read + one.kernel.cost.bytes_written
+            assert one.time_s.expected >= byte * moved
+            assert one.time_s.high > 4 * byte * moved
+
+
+def test_a_term_that_was_never_timed_widens_the_interval() -> None:
+    whole = calibration()
+    model = whole.classes["conv"]
+    parameters = {term: seconds for term, seconds in model.parameters.items() if term != "flop"}
+    left = replace(whole, classes={**whole.classes, "conv": replace(model, parameters=parameters)})
+    found = report("resnet_basic_block.onnx", left)
+    assert "com.microsoft.nchwc::Conv" in found.untimed

@@ -44,31 +44,48 @@ class Timed:
     scatter: float
     shift: float
     bound: str
+    known: bool = True
+    """False where the class, or a term of the kernel, was never timed."""
 
 
 def timed(
     kernels: Sequence[Kernel], profile: DeviceProfile, calibration: Calibration, timing: Timing
 ) -> tuple[Timed, ...]:
-    """Each kernel's time by the parameters of its class."""
-    terms = timing.terms(profile)
+    """Each kernel's time by the parameters of its class.
+
+    A kernel of a class that was never timed counts as the fallback class sees it: by its bytes.
+    """
+    terms, plain = timing.terms(profile), timing.plain(profile)
     spare = calibration.classes.get(timing.fallback, _NO_MODEL)
     found = []
     for kernel in kernels:
         name, amounts = terms(kernel)
         model = calibration.classes.get(name)
+        if model is None:
+            _, amounts = plain(kernel)
         parts = _parts(amounts, (model or spare).parameters, spare.parameters)
+        told = model is not None and not _untold(amounts, model.parameters, spare.parameters)
         largest = max(parts, key=lambda term: parts[term], default="")
         found.append(
             Timed(
                 kernel_class=name,
                 seconds=sum(parts.values()),
                 repeat=kernel.repeat,
-                scatter=model.scatter if model else UNKNOWN_ERROR,
+                scatter=model.scatter if model and told else UNKNOWN_ERROR,
                 shift=model.shift if model else UNKNOWN_ERROR,
                 bound=_bound(largest, timing) if parts.get(largest) else "overhead",
+                known=told and name != timing.fallback,
             )
         )
     return tuple(found)
+
+
+def _untold(
+    amounts: Mapping[str, float], parameters: Mapping[str, float], spare: Mapping[str, float]
+) -> set[str]:
+    """Terms that neither the class nor the fallback was timed with: their time is not known."""
+    used = {term for term, amount in amounts.items() if amount}
+    return used - parameters.keys() - spare.keys()
 
 
 def of_class(name: str, amounts: Mapping[str, float], classes: Mapping[str, KernelModel]) -> Timed:

@@ -66,23 +66,15 @@ def predict(
         latency_s=latency,
         bound_time_s=_booked(reports, latency.expected),
         unplaced=(),
-        untimed=_untimed(kernels, timed, profile, runtime),
+        untimed=_untimed(kernels, timed),
     )
 
 
 def _untimed(
-    kernels: Sequence[Kernel],
-    timed: Sequence[calibrated.Timed | None],
-    profile: DeviceProfile,
-    runtime: Runtime,
+    kernels: Sequence[Kernel], timed: Sequence[calibrated.Timed | None]
 ) -> tuple[str, ...]:
-    if profile.calibration is None or runtime.timing is None:
-        return ()
-    known = profile.calibration.classes.keys() - {runtime.timing.fallback}
     pairs = zip(kernels, timed, strict=True)
-    return tuple(
-        sorted({kernel.op for kernel, one in pairs if one and one.kernel_class not in known})
-    )
+    return tuple(sorted({kernel.op for kernel, one in pairs if one and not one.known}))
 
 
 def _timed(

@@ -103,7 +103,7 @@ class DeviceReport:
         bound_time_s: Expected time by what bounds it; adds up to the expected latency.
         memory_items: Name -> bytes; adds up to the expected memory.
         unplaced: Indexes of nodes for whose dtype the device has no peak.
-        untimed: Operators that the device's calibration has no class for.
+        untimed: Operators whose kernels, or a part of them, the calibration never timed.
         activations: What is held kernel by kernel, and which tensors make the peak; None where a
             live value's size is not known.
         training_fits: Whether the tensors of a training step fit; None without one, or where a size
