@@ -22,7 +22,7 @@ from mlsys_lint.records import DeviceProfile, Kernel, Runtime
 from mlsys_lint.records.calibration import Calibration, KernelModel
 from mlsys_lint.roofline import rate_name
 
-LIMIT_S: Final = 55.0
+LIMIT_S: Final = 50.0
 """Seconds within which doubtful networks are timed again."""
 AGAIN_S: Final = 0.6
 """Seconds that timing one of them takes, with its session."""
